@@ -1,0 +1,26 @@
+"""The bus: events that are delivered at least once, behind one Protocol.
+
+An event is a message of events.proto. It is delivered by a push to the endpoint of its type (`ROUTES`), in Pub/Sub's form;
+204 is an acknowledgement, anything else is tried again with back-off, and after `MAX_ATTEMPTS` answers it is a dead letter.
+"""
+
+from typing import Protocol
+
+from google.protobuf.message import Message
+
+MAX_ATTEMPTS = 5
+
+# Type of the event -> method and path of its endpoint; no two services share one.
+ROUTES = {
+    "RawStored": "/v1/events/raw-stored",
+    "RecordsReady": "/v1/events/records-ready",
+    "ModelPromoted": "/v1/events/model-promoted",
+}
+
+
+class Bus(Protocol):
+    """Takes events; when `publish` returns, the event outlives a kill -9."""
+
+    def publish(self, event: Message, *, trace: str) -> str:
+        """Hand over an event with the trace id that it belongs to; gives the message's id."""
+        ...

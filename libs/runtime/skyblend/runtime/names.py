@@ -1,0 +1,69 @@
+"""Names of the objects in the bucket: one place that knows where everything lies."""
+
+import hashlib
+from datetime import date
+
+from skyblend.protos.place_ids import object_part
+
+PLACES = "places.json"
+CHAMPION = "models/champion.json"
+RAW, UPLOADS = "raw/", "raw/uploads/"
+FORECASTS, OBSERVATIONS = "records/forecasts/", "records/observations/"
+PROCESSED, QUARANTINE = "processed/", "quarantine/"
+LATEST, ISSUED, LEDGER, MODELS = "latest/", "issued/", "ledger/", "models/"
+
+
+def upload(sha256: str) -> str:
+    """The raw object of an uploaded file; `<name>.meta.json` beside it tells the file name, source and time."""
+    return f"{UPLOADS}{sha256}"
+
+
+def is_upload(raw: str) -> bool:
+    return raw.startswith(UPLOADS)
+
+
+def upload_meta(raw: str) -> str:
+    return f"upload_meta/{raw.removeprefix(UPLOADS)}.json"
+
+
+def key(raw: str) -> str:
+    """A short name for what is derived from a raw object: the last part of its name and a hash of the whole."""
+    return f"{raw.rsplit('/', 1)[-1].split('.', 1)[0][:80]}-{hashlib.sha256(raw.encode()).hexdigest()[:12]}"
+
+
+def forecasts(raw: str, received: date) -> str:
+    return f"{FORECASTS}{received.isoformat()}/{key(raw)}.parquet"
+
+
+def observations(raw: str, received: date) -> str:
+    return f"{OBSERVATIONS}{received.isoformat()}/{key(raw)}.parquet"
+
+
+def processed(raw: str) -> str:
+    """The mark that a raw object is processed, with its counts."""
+    return f"{PROCESSED}{key(raw)}.json"
+
+
+def quarantine(raw: str) -> str:
+    """All quarantine entries of a raw object."""
+    return f"{QUARANTINE}{key(raw)}.json"
+
+
+def latest(place_id: str) -> str:
+    return f"{LATEST}{object_part(place_id)}.pb"
+
+
+def issued(place_id: str) -> str:
+    return f"{ISSUED}{object_part(place_id)}.pb"
+
+
+def ledger(number: int) -> str:
+    return f"{LEDGER}{number:012d}.pb"
+
+
+def model(model_id: str) -> str:
+    return f"{MODELS}{model_id}/model.npz"
+
+
+def card(model_id: str) -> str:
+    return f"{MODELS}{model_id}/card.json"
