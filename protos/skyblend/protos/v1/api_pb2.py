@@ -27,7 +27,7 @@ from skyblend.protos.v1 import records_pb2 as skyblend_dot_protos_dot_v1_dot_rec
 from skyblend.protos.v1 import variables_pb2 as skyblend_dot_protos_dot_v1_dot_variables__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cskyblend/protos/v1/api.proto\x12\x12skyblend.protos.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a skyblend/protos/v1/records.proto\x1a\"skyblend/protos/v1/variables.proto\"\xaa\x02\n\x06Issued\x12(\n\x05place\x18\x01 \x01(\x0b\x32\x19.skyblend.protos.v1.Place\x12-\n\tissued_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06inputs\x18\x03 \x01(\t\x12\x11\n\tsimulated\x18\x04 \x01(\x08\x12\x30\n\x06series\x18\x05 \x03(\x0b\x32 .skyblend.protos.v1.IssuedSeries\x12\x31\n\x07sources\x18\x06 \x03(\x0b\x32 .skyblend.protos.v1.Contribution\x12\x0f\n\x07missing\x18\x07 \x03(\t\x12.\n\x07members\x18\x08 \x03(\x0b\x32\x1d.skyblend.protos.v1.RunSeries\"\xb6\x01\n\x0cIssuedSeries\x12.\n\x08variable\x18\x01 \x01(\x0e\x32\x1c.skyblend.protos.v1.Variable\x12\x0e\n\x06period\x18\x02 \x01(\r\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x10\n\x08valid_at\x18\x04 \x03(\x10\x12\x0c\n\x04mean\x18\x05 \x03(\x01\x12\r\n\x05level\x18\x06 \x03(\x01\x12\x10\n\x08quantile\x18\x07 \x03(\x01\x12\x13\n\x0b\x66orecasters\x18\x08 \x03(\r\"\xcd\x01\n\x0c\x43ontribution\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12-\n\tissued_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0breceived_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x08variable\x18\x05 \x01(\x0e\x32\x1c.skyblend.protos.v1.Variable\x12\x0e\n\x06period\x18\x06 \x01(\r\"\x8c\x01\n\rLedgerSegment\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x10\n\x08previous\x18\x02 \x01(\x0c\x12-\n\tissued_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06issued\x18\x04 \x03(\x0b\x32\x1a.skyblend.protos.v1.Issuedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cskyblend/protos/v1/api.proto\x12\x12skyblend.protos.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a skyblend/protos/v1/records.proto\x1a\"skyblend/protos/v1/variables.proto\"\xb8\x02\n\x06Issued\x12(\n\x05place\x18\x01 \x01(\x0b\x32\x19.skyblend.protos.v1.Place\x12-\n\tissued_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06inputs\x18\x03 \x01(\t\x12\x11\n\tsimulated\x18\x04 \x01(\x08\x12\x30\n\x06series\x18\x05 \x03(\x0b\x32 .skyblend.protos.v1.IssuedSeries\x12\x31\n\x07sources\x18\x06 \x03(\x0b\x32 .skyblend.protos.v1.Contribution\x12\x0f\n\x07missing\x18\x07 \x03(\t\x12.\n\x07members\x18\x08 \x03(\x0b\x32\x1d.skyblend.protos.v1.RunSeries\x12\x0c\n\x04note\x18\t \x01(\t\"\xb6\x01\n\x0cIssuedSeries\x12.\n\x08variable\x18\x01 \x01(\x0e\x32\x1c.skyblend.protos.v1.Variable\x12\x0e\n\x06period\x18\x02 \x01(\r\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x10\n\x08valid_at\x18\x04 \x03(\x10\x12\x0c\n\x04mean\x18\x05 \x03(\x01\x12\r\n\x05level\x18\x06 \x03(\x01\x12\x10\n\x08quantile\x18\x07 \x03(\x01\x12\x13\n\x0b\x66orecasters\x18\x08 \x03(\r\"\xcd\x01\n\x0c\x43ontribution\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12-\n\tissued_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0breceived_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x08variable\x18\x05 \x01(\x0e\x32\x1c.skyblend.protos.v1.Variable\x12\x0e\n\x06period\x18\x06 \x01(\r\"\x8c\x01\n\rLedgerSegment\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x10\n\x08previous\x18\x02 \x01(\x0c\x12-\n\tissued_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06issued\x18\x04 \x03(\x0b\x32\x1a.skyblend.protos.v1.Issuedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,11 +35,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skyblend.protos.v1.api_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ISSUED']._serialized_start=156
-  _globals['_ISSUED']._serialized_end=454
-  _globals['_ISSUEDSERIES']._serialized_start=457
-  _globals['_ISSUEDSERIES']._serialized_end=639
-  _globals['_CONTRIBUTION']._serialized_start=642
-  _globals['_CONTRIBUTION']._serialized_end=847
-  _globals['_LEDGERSEGMENT']._serialized_start=850
-  _globals['_LEDGERSEGMENT']._serialized_end=990
+  _globals['_ISSUED']._serialized_end=468
+  _globals['_ISSUEDSERIES']._serialized_start=471
+  _globals['_ISSUEDSERIES']._serialized_end=653
+  _globals['_CONTRIBUTION']._serialized_start=656
+  _globals['_CONTRIBUTION']._serialized_end=861
+  _globals['_LEDGERSEGMENT']._serialized_start=864
+  _globals['_LEDGERSEGMENT']._serialized_end=1004
 # @@protoc_insertion_point(module_scope)

@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Issued(_message.Message):
-    __slots__ = ("place", "issued_at", "inputs", "simulated", "series", "sources", "missing", "members")
+    __slots__ = ("place", "issued_at", "inputs", "simulated", "series", "sources", "missing", "members", "note")
     PLACE_FIELD_NUMBER: _ClassVar[int]
     ISSUED_AT_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class Issued(_message.Message):
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
     place: _records_pb2.Place
     issued_at: _timestamp_pb2.Timestamp
     inputs: str
@@ -29,7 +30,8 @@ class Issued(_message.Message):
     sources: _containers.RepeatedCompositeFieldContainer[Contribution]
     missing: _containers.RepeatedScalarFieldContainer[str]
     members: _containers.RepeatedCompositeFieldContainer[_records_pb2.RunSeries]
-    def __init__(self, place: _Optional[_Union[_records_pb2.Place, _Mapping]] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[str] = ..., simulated: _Optional[bool] = ..., series: _Optional[_Iterable[_Union[IssuedSeries, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ..., missing: _Optional[_Iterable[str]] = ..., members: _Optional[_Iterable[_Union[_records_pb2.RunSeries, _Mapping]]] = ...) -> None: ...
+    note: str
+    def __init__(self, place: _Optional[_Union[_records_pb2.Place, _Mapping]] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[str] = ..., simulated: _Optional[bool] = ..., series: _Optional[_Iterable[_Union[IssuedSeries, _Mapping]]] = ..., sources: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ..., missing: _Optional[_Iterable[str]] = ..., members: _Optional[_Iterable[_Union[_records_pb2.RunSeries, _Mapping]]] = ..., note: _Optional[str] = ...) -> None: ...
 
 class IssuedSeries(_message.Message):
     __slots__ = ("variable", "period", "model_id", "valid_at", "mean", "level", "quantile", "forecasters")
