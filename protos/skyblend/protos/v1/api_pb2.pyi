@@ -70,13 +70,15 @@ class Contribution(_message.Message):
     def __init__(self, source: _Optional[str] = ..., model: _Optional[str] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., variable: _Optional[_Union[_variables_pb2.Variable, str]] = ..., period: _Optional[int] = ...) -> None: ...
 
 class LedgerSegment(_message.Message):
-    __slots__ = ("number", "previous", "issued_at", "issued")
+    __slots__ = ("number", "previous", "issued_at", "issued", "sha256")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_FIELD_NUMBER: _ClassVar[int]
     ISSUED_AT_FIELD_NUMBER: _ClassVar[int]
     ISSUED_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
     number: int
     previous: bytes
     issued_at: _timestamp_pb2.Timestamp
     issued: _containers.RepeatedCompositeFieldContainer[Issued]
-    def __init__(self, number: _Optional[int] = ..., previous: _Optional[bytes] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., issued: _Optional[_Iterable[_Union[Issued, _Mapping]]] = ...) -> None: ...
+    sha256: bytes
+    def __init__(self, number: _Optional[int] = ..., previous: _Optional[bytes] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., issued: _Optional[_Iterable[_Union[Issued, _Mapping]]] = ..., sha256: _Optional[bytes] = ...) -> None: ...
