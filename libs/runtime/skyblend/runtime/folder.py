@@ -1,0 +1,127 @@
+"""The data folder as a whole: its format, the lock of a running pipeline, and what that pipeline tells others."""
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from skyblend.runtime.settings import Misconfigured
+
+FORMAT = 1
+VERSION_FILE, RUNNING_FILE, LOCK_FILE = "version", "running.json", "lock"
+# Format that a folder has -> what brings it to the next one.
+MIGRATIONS: dict[int, Callable[[Path], None]] = {}
+
+
+class Locked(Exception):
+    """Another pipeline runs on this folder; the text says which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What a running `skyblend up` tells other commands: its address, its realm, and since when (ISO 8601, UTC)."""
+
+    pid: int
+    address: str
+    realm: str
+    started_at: str
+
+
+def prepare(data: Path) -> None:
+    """Make the folder, or check its format: a newer one is refused (Misconfigured), an older one migrated."""
+    data.mkdir(parents=True, exist_ok=True)
+    found = _format(data)
+    if found > FORMAT:
+        raise Misconfigured(f"{data} has format {found}, this Skyblend reads up to {FORMAT}: install a newer one or choose another folder")
+    if found == FORMAT:
+        return
+    with FileLock(data / f".{VERSION_FILE}.lock"):
+        for version in range(max(_format(data), 1), FORMAT):
+            MIGRATIONS[version](data)
+            write_whole(data / VERSION_FILE, {"format": version + 1})
+        if not _format(data):
+            write_whole(data / VERSION_FILE, {"format": FORMAT})
+
+
+def _format(data: Path) -> int:
+    """The format of the folder, 0 for a new one."""
+    path = data / VERSION_FILE
+    try:
+        return int(json.loads(path.read_bytes())["format"])
+    except FileNotFoundError:
+        return 0
+    except (ValueError, TypeError, KeyError):
+        raise Misconfigured(f'{path} expected {{"format": number}}, got something else') from None
+
+
+@contextmanager
+def pipeline_lock(data: Path) -> Iterator[None]:
+    """Hold the folder for one pipeline; raises Locked where another process has it."""
+    data.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(data / LOCK_FILE, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise Locked(_who(data)) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _who(data: Path) -> str:
+    running = read_running(data)
+    if running is None:
+        return f"another pipeline holds {data / LOCK_FILE}"
+    return f"process {running.pid} runs on {data} since {running.started_at}, at {running.address} ({running.realm})"
+
+
+def write_running(data: Path, running: Running) -> None:
+    """Tell the other commands."""
+    write_whole(data / RUNNING_FILE, asdict(running))
+
+
+def read_running(data: Path) -> Running | None:
+    """What the pipeline that runs now told; None where none does, whatever a dead one left."""
+    try:
+        found = Running(**json.loads((data / RUNNING_FILE).read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return found if is_locked(data) else None
+
+
+def clear_running(data: Path) -> None:
+    """The pipeline has ended."""
+    (data / RUNNING_FILE).unlink(missing_ok=True)
+
+
+def is_locked(data: Path) -> bool:
+    """Whether a process holds the folder. The lock tells it, not the pid: the system ends it with its process."""
+    if not (data / LOCK_FILE).exists():
+        return False
+    lock = FileLock(data / LOCK_FILE, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def write_whole(path: Path, content: dict[str, Any]) -> None:
+    """Write a small JSON file whole or not at all."""
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
+    try:
+        with draft.open("x") as stream:
+            json.dump(content, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,99 @@
+"""Guards in front of every endpoint: pure functions over header values, for Flask and for bare WSGI alike."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, BinaryIO
+
+from skyblend.runtime.tokens import is_shown
+
+PROBLEM = "application/problem+json"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_PIECE = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that ends a request; `title` is for programs, `detail` for people."""
+
+    status: int
+    title: str
+    detail: str
+
+
+class Refused(Exception):
+    """Raised where a value is expected and the request is refused instead."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal
+
+
+def problem(refusal: Refusal) -> tuple[bytes, int, dict[str, str]]:
+    """Body, status and headers of a refusal as problem+json (RFC 9457); Flask takes the tuple as it is."""
+    status = HTTPStatus(refusal.status)
+    body = {"type": "about:blank", "title": refusal.title, "status": status.value, "detail": refusal.detail}
+    headers = {"Content-Type": PROBLEM}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return json.dumps(body).encode(), status.value, headers
+
+
+def host_name(header: str) -> str:
+    """The name in a Host header, lower case, without port and brackets: `[::1]:8080` is `::1`."""
+    if header.startswith("["):
+        name, _, rest = header[1:].partition("]")
+        return name.lower() if not rest or rest.startswith(":") else ""
+    name, _, port = header.partition(":")
+    return name.lower() if not port or port.isdecimal() else ""
+
+
+def check_host(header: str, allowed: Iterable[str] = ()) -> Refusal | None:
+    """A web page elsewhere can point its own name at 127.0.0.1; such a request carries that name and is refused."""
+    name = host_name(header)
+    if name in LOOPBACK or (name and name in {host.lower() for host in allowed}):
+        return None
+    return Refusal(421, "wrong host", "the Host header names a host that is not served here; SKYBLEND_ALLOWED_HOSTS lists more")
+
+
+def check_token(header: str, token: str) -> Refusal | None:
+    """Whatever changes something shows the token."""
+    if is_shown(header, token):
+        return None
+    return Refusal(401, "not authorised", "expected the header Authorization: Bearer with the token of the data folder")
+
+
+def check_content_type(header: str, expected: str) -> Refusal | None:
+    """A form of a web page cannot send application/json or application/octet-stream."""
+    if header.partition(";")[0].strip().lower() == expected:
+        return None
+    return Refusal(415, "wrong content type", f"expected content type {expected}, got {header[:80] or 'none'}")
+
+
+def check_post(headers: "Any", *, token: str, allowed: Iterable[str] = (), expected: str = "application/json") -> Refusal | None:
+    """All guards of a POST; `headers` has `get(name, default)` (Flask's request.headers, a dict in a test)."""
+    return (
+        check_host(headers.get("Host", ""), allowed)
+        or check_token(headers.get("Authorization", ""), token)
+        or check_content_type(headers.get("Content-Type", ""), expected)
+    )
+
+
+def read_body(stream: BinaryIO, limit: int, *, length: int | None = None) -> bytes:
+    """The body of a request, at most `limit` bytes; `length` is what Content-Length states. Raises Refused with 413 or 400."""
+    if length is not None and length > limit:
+        raise Refused(_too_large(limit))
+    pieces, size = [], 0
+    while piece := stream.read(min(_PIECE, limit + 1 - size)):
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise Refused(_too_large(limit))
+    if length is not None and size != length:
+        raise Refused(Refusal(400, "body cut short", f"expected {length} bytes, got {size}"))
+    return b"".join(pieces)
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, "too large", f"at most {limit} bytes are accepted")

@@ -1,0 +1,166 @@
+"""Settings: environment variables with the prefix SKYBLEND_, read once at the start."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+PREFIX = "SKYBLEND_"
+REALMS = ("live", "simulated")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+SECRET = re.compile(r"(_|^)(KEY|TOKEN)$")
+
+
+class Misconfigured(Exception):
+    """Settings that cannot be used; the text names every mistake."""
+
+
+def text(given: str) -> str:
+    return given
+
+
+def whole(given: str) -> int:
+    """A whole number that is not negative."""
+    try:
+        number = int(given)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise ValueError(f"must be a whole number, got {given[:40]!r}")
+    return number
+
+
+def port(given: str) -> int:
+    if (number := whole(given)) > 65535:
+        raise ValueError(f"must be a port from 0 to 65535, got {given}")
+    return number
+
+
+def positive(given: str) -> float:
+    """A number greater than 0."""
+    try:
+        number = float(given)
+    except ValueError:
+        number = float("nan")
+    if not 0 < number < float("inf"):
+        raise ValueError(f"must be a number greater than 0, got {given[:40]!r}")
+    return number
+
+
+def names(given: str) -> tuple[str, ...]:
+    """Names with commas between."""
+    return tuple(part.strip() for part in given.split(",") if part.strip())
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(given: str) -> str:
+        if given not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}, got {given[:40]!r}")
+        return given
+
+    return parse
+
+
+def memory(given: str) -> str:
+    """An amount as DuckDB reads it: 256MB, 1GB."""
+    if not re.fullmatch(r"[1-9][0-9]*(MB|GB)", given):
+        raise ValueError(f"must be an amount like 512MB or 2GB, got {given[:40]!r}")
+    return given
+
+
+def setting(default: str, parse: Callable[[str], Any], about: str) -> Any:
+    """A field of Settings: its default as it would be written in the environment, its parser, and a line for people."""
+    metadata = {"default": default, "parse": parse, "about": about}
+    return field(default_factory=lambda: parse(default), metadata=metadata)
+
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings; `.env.example` in the repository lists them. The keys of sources are behind `source_options`."""
+
+    data: Path = setting("./data", Path, "Folder that holds everything: objects, bus, token.")
+    realm: str = setting("live", one_of(*REALMS), "live, or simulated: kept apart in the folder.")
+    host: str = setting("127.0.0.1", text, "Address that the services bind to.")
+    port: int = setting("8080", port, "Port of `skyblend up`.")
+    allowed_hosts: tuple[str, ...] = setting(
+        "", names, "Further names that a Host header may carry, with commas between."
+    )
+    contact: str = setting("", text, "Mail or web address that providers see in User-Agent.")
+    upload_limit: int = setting(str(2048 * MIB), whole, "Largest upload, bytes.")
+    member_limit: int = setting(
+        str(512 * MIB), whole, "Largest file inside an upload, unpacked, bytes."
+    )
+    unpacked_limit: int = setting(
+        str(16384 * MIB), whole, "Largest upload with all its files unpacked, bytes."
+    )
+    answer_limit: int = setting(str(64 * MIB), whole, "Largest answer of a provider, bytes.")
+    nearest_km: float = setting(
+        "30", positive, "A point without a place of its own is answered by one this near, km."
+    )
+    backfill_days: int = setting("92", whole, "Days of past forecasts fetched for a new place.")
+    tables_memory: str = setting("512MB", memory, "Memory that reading the tables may take.")
+    tables_threads: int = setting("2", whole, "Threads that read the tables.")
+    log_level: str = setting("INFO", one_of(*LOG_LEVELS), "Least severity that is logged.")
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings of an environment; raises Misconfigured with every mistake in it. An empty value is the default."""
+        ours = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+        values: dict[str, Any] = {}
+        mistakes = [*_option_mistakes(ours)]
+        for one in declared():
+            given = ours.get(variable(one), "").strip()
+            try:
+                values[one.name] = one.metadata["parse"](given or one.metadata["default"])
+            except ValueError as mistake:
+                mistakes.append(f"{variable(one)} {mistake}")
+        if mistakes:
+            raise Misconfigured("; ".join(mistakes))
+        return cls(**values, environ=ours)
+
+    @property
+    def root(self) -> Path:
+        """The folder of the realm."""
+        return self.data / self.realm
+
+    def source_options(self, source: str) -> Mapping[str, str]:
+        """The settings of a source by their short lower-case name: SKYBLEND_OPEN_METEO_URL is `url` of open_meteo."""
+        prefix = f"{PREFIX}{source.upper()}_"
+        options = {n.removeprefix(prefix).lower(): v for n, v in self.environ.items() if n.startswith(prefix)}
+        return {name: value for name, value in options.items() if value}
+
+    def secrets(self) -> frozenset[str]:
+        """The values that must never be shown."""
+        return frozenset(v for n, v in self.environ.items() if SECRET.search(n) and v)
+
+
+def declared() -> tuple[Field[Any], ...]:
+    """The fields that are read from the environment."""
+    return tuple(one for one in fields(Settings) if "parse" in one.metadata)
+
+
+def variable(one: Field[Any]) -> str:
+    """The environment variable of a field."""
+    return PREFIX + one.name.upper()
+
+
+def _option_mistakes(ours: Mapping[str, str]) -> list[str]:
+    """Mistakes in what is no setting of ours, but perhaps one of a source: a misspelt name, a limit that is no number."""
+    known = {variable(one) for one in declared()}
+    return [m for name in sorted(ours.keys() - known) if (m := _mistake(name, ours[name], known))]
+
+
+def _mistake(name: str, value: str, known: set[str]) -> str | None:
+    import difflib  # noqa: PLC0415 - only where an unknown name is there
+
+    if close := difflib.get_close_matches(name, known, n=1, cutoff=0.9):
+        return f"{name} is no setting, perhaps {close[0]} is meant"
+    if name.endswith("_LIMIT") and value and not value.isdecimal():
+        return f"{name} must be a whole number, got {value[:40]!r}"
+    return None

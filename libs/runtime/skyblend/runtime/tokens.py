@@ -1,0 +1,50 @@
+"""The laptop's token: a secret in the data folder that whatever changes something must show."""
+
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from skyblend.runtime.settings import Misconfigured
+
+FILE = "token"
+_SHORTEST = 20
+
+
+def token(data: Path) -> str:
+    """The token of a data folder, made at the first call; only the owner may read the file. Two that make it at once agree."""
+    path = data / FILE
+    if not path.exists():
+        _create(path)
+    found = path.read_text().strip()
+    if len(found) < _SHORTEST:
+        raise Misconfigured(f"{path} holds no token: expected {_SHORTEST} characters or more, got {len(found)}; delete it and start again")
+    return found
+
+
+def _create(path: Path) -> None:
+    """Write the file beside its place and link it there, so that nobody ever reads half a token."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{FILE}-{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w") as stream:
+            stream.write(secrets.token_urlsafe(32) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.link(draft, path)
+    except FileExistsError:  # another process was first
+        return
+    finally:
+        draft.unlink()
+
+
+def bearer(value: str) -> str:
+    """The Authorization header that shows a token."""
+    return f"Bearer {value}"
+
+
+def is_shown(header: str, value: str) -> bool:
+    """Whether an Authorization header shows the token; takes the same time for every wrong one."""
+    scheme, _, given = header.partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), value.encode())
