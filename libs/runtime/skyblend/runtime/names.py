@@ -1,7 +1,7 @@
 """Names of the objects in the bucket: one place that knows where everything lies."""
 
 import hashlib
-from datetime import date
+from datetime import date, datetime
 
 from skyblend.protos.place_ids import object_part
 
@@ -11,10 +11,28 @@ RAW, UPLOADS = "raw/", "raw/uploads/"
 FORECASTS, OBSERVATIONS = "records/forecasts/", "records/observations/"
 PROCESSED, QUARANTINE = "processed/", "quarantine/"
 LATEST, ISSUED, LEDGER, MODELS = "latest/", "issued/", "ledger/", "models/"
+ANNOUNCED = "state/announced.json"
+
+
+def answers_of_slot(source: str, endpoint: str, slot: datetime | None) -> str:
+    """What the names of a slot's raw objects begin with; slot None is the back-fill, which is asked once."""
+    day, time = (f"{slot:%Y-%m-%d}", f"{slot:%Y%m%dT%H%M%SZ}") if slot else ("once", "once")
+    return f"{RAW}{source}/{day}/{endpoint}-{time}-"
+
+
+def answers(source: str, endpoint: str, slot: datetime | None, digest: str) -> str:
+    """The raw object with the answers of one collect task; `digest` is of its requests without secrets."""
+    return f"{answers_of_slot(source, endpoint, slot)}{digest[:12]}.pb"
+
+
+def retry(source: str) -> str:
+    """Until when a provider asked to be left alone."""
+    return f"state/retry/{source}.json"
 
 
 def upload(sha256: str) -> str:
-    """The raw object of an uploaded file; `<name>.meta.json` beside it tells the file name, source and time."""
+    """The raw object of an uploaded file; `<name>.meta.json` beside it tells the file name, source
+    and time."""
     return f"{UPLOADS}{sha256}"
 
 
@@ -27,7 +45,8 @@ def upload_meta(raw: str) -> str:
 
 
 def key(raw: str) -> str:
-    """A short name for what is derived from a raw object: the last part of its name and a hash of the whole."""
+    """A short name for what is derived from a raw object: the last part of its name and a hash of
+    the whole."""
     return f"{raw.rsplit('/', 1)[-1].split('.', 1)[0][:80]}-{hashlib.sha256(raw.encode()).hexdigest()[:12]}"
 
 
