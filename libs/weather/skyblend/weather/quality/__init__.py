@@ -1,0 +1,11 @@
+"""Quality control: what a value must be to be believed, as tables, and the checks that read them.
+
+`check_values` needs only the payload: its flags are stored with the record. `check_context` needs
+the other records, as known when the value became known: its flags are computed on reading.
+"""
+
+from skyblend.weather.quality.cases import Cases, Flag, Verdict
+from skyblend.weather.quality.context import check_context
+from skyblend.weather.quality.payload import check_values
+
+__all__ = ["Cases", "Flag", "Verdict", "check_context", "check_values"]
