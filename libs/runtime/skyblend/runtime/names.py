@@ -15,13 +15,13 @@ ANNOUNCED = "state/announced.json"
 
 
 def answers_of_slot(source: str, endpoint: str, slot: datetime | None) -> str:
-    """What the names of a slot's raw objects begin with; slot None is the back-fill, which is asked once."""
+    """What the names of a slot's raw objects begin with; slot None is a back-fill, asked once."""
     day, time = (f"{slot:%Y-%m-%d}", f"{slot:%Y%m%dT%H%M%SZ}") if slot else ("once", "once")
     return f"{RAW}{source}/{day}/{endpoint}-{time}-"
 
 
 def answers(source: str, endpoint: str, slot: datetime | None, digest: str) -> str:
-    """The raw object with the answers of one collect task; `digest` is of its requests without secrets."""
+    """The raw object of one collect task; `digest` is of its requests without secrets."""
     return f"{answers_of_slot(source, endpoint, slot)}{digest[:12]}.pb"
 
 
