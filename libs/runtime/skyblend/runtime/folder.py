@@ -1,4 +1,5 @@
-"""The data folder as a whole: its format, the lock of a running pipeline, and what that pipeline tells others."""
+"""The data folder as a whole: its format, the lock of a running pipeline, and what that pipeline
+tells others."""
 
 import json
 import os
@@ -9,8 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from skyblend.runtime.locks import Lock, acquire, held
 from skyblend.runtime.settings import Misconfigured
 
 FORMAT = 1
@@ -25,7 +25,8 @@ class Locked(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """What a running `skyblend up` tells other commands: its address, its realm, and since when (ISO 8601, UTC)."""
+    """What a running `skyblend up` tells other commands: its address, its realm, and since when
+    (ISO 8601, UTC)."""
 
     pid: int
     address: str
@@ -34,14 +35,18 @@ class Running:
 
 
 def prepare(data: Path) -> None:
-    """Make the folder, or check its format: a newer one is refused (Misconfigured), an older one migrated."""
+    """Make the folder, or check its format: a newer one is refused (Misconfigured), an older one
+    migrated."""
     data.mkdir(parents=True, exist_ok=True)
     found = _format(data)
     if found > FORMAT:
-        raise Misconfigured(f"{data} has format {found}, this Skyblend reads up to {FORMAT}: install a newer one or choose another folder")
+        raise Misconfigured(
+            f"{data} has format {found}, this Skyblend reads up to {FORMAT}:"
+            " install a newer one or choose another folder"
+        )
     if found == FORMAT:
         return
-    with FileLock(data / f".{VERSION_FILE}.lock"):
+    with held(data / f".{VERSION_FILE}.lock", Lock.EXCLUSIVE):
         for version in range(max(_format(data), 1), FORMAT):
             MIGRATIONS[version](data)
             write_whole(data / VERSION_FILE, {"format": version + 1})
@@ -64,22 +69,24 @@ def _format(data: Path) -> int:
 def pipeline_lock(data: Path) -> Iterator[None]:
     """Hold the folder for one pipeline; raises Locked where another process has it."""
     data.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(data / LOCK_FILE, timeout=0)
     try:
-        lock.acquire()
-    except Timeout:
+        handle = acquire(data / LOCK_FILE, Lock.EXCLUSIVE | Lock.AT_ONCE)
+    except BlockingIOError:
         raise Locked(_who(data)) from None
     try:
         yield
     finally:
-        lock.release()
+        os.close(handle)
 
 
 def _who(data: Path) -> str:
     running = read_running(data)
     if running is None:
         return f"another pipeline holds {data / LOCK_FILE}"
-    return f"process {running.pid} runs on {data} since {running.started_at}, at {running.address} ({running.realm})"
+    return (
+        f"process {running.pid} runs on {data} since {running.started_at},"
+        f" at {running.address} ({running.realm})"
+    )
 
 
 def write_running(data: Path, running: Running) -> None:
@@ -102,15 +109,15 @@ def clear_running(data: Path) -> None:
 
 
 def is_locked(data: Path) -> bool:
-    """Whether a process holds the folder. The lock tells it, not the pid: the system ends it with its process."""
-    if not (data / LOCK_FILE).exists():
-        return False
-    lock = FileLock(data / LOCK_FILE, timeout=0)
+    """Whether a process holds the folder. The lock tells it, not the pid: the system ends it with
+    its process."""
     try:
-        lock.acquire()
-    except Timeout:
+        handle = acquire(data / LOCK_FILE, Lock.EXCLUSIVE | Lock.AT_ONCE, create=False)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
         return True
-    lock.release()
+    os.close(handle)
     return False
 
 

@@ -1,4 +1,5 @@
-"""Guards in front of every endpoint: pure functions over header values, for Flask and for bare WSGI alike."""
+"""Guards in front of every endpoint: pure functions over header values, for Flask and for bare WSGI
+alike."""
 
 import json
 from collections.abc import Iterable
@@ -31,9 +32,15 @@ class Refused(Exception):
 
 
 def problem(refusal: Refusal) -> tuple[bytes, int, dict[str, str]]:
-    """Body, status and headers of a refusal as problem+json (RFC 9457); Flask takes the tuple as it is."""
+    """Body, status and headers of a refusal as problem+json (RFC 9457); Flask takes the tuple as it
+    is."""
     status = HTTPStatus(refusal.status)
-    body = {"type": "about:blank", "title": refusal.title, "status": status.value, "detail": refusal.detail}
+    body = {
+        "type": "about:blank",
+        "title": refusal.title,
+        "status": status.value,
+        "detail": refusal.detail,
+    }
     headers = {"Content-Type": PROBLEM}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
@@ -50,29 +57,43 @@ def host_name(header: str) -> str:
 
 
 def check_host(header: str, allowed: Iterable[str] = ()) -> Refusal | None:
-    """A web page elsewhere can point its own name at 127.0.0.1; such a request carries that name and is refused."""
+    """A web page elsewhere can point its own name at 127.0.0.1; such a request carries that name
+    and is refused."""
     name = host_name(header)
     if name in LOOPBACK or (name and name in {host.lower() for host in allowed}):
         return None
-    return Refusal(421, "wrong host", "the Host header names a host that is not served here; SKYBLEND_ALLOWED_HOSTS lists more")
+    return Refusal(
+        421,
+        "wrong host",
+        "the Host header names a host that is not served here; SKYBLEND_ALLOWED_HOSTS lists more",
+    )
 
 
 def check_token(header: str, token: str) -> Refusal | None:
     """Whatever changes something shows the token."""
     if is_shown(header, token):
         return None
-    return Refusal(401, "not authorised", "expected the header Authorization: Bearer with the token of the data folder")
+    return Refusal(
+        401,
+        "not authorised",
+        "expected the header Authorization: Bearer with the token of the data folder",
+    )
 
 
 def check_content_type(header: str, expected: str) -> Refusal | None:
     """A form of a web page cannot send application/json or application/octet-stream."""
     if header.partition(";")[0].strip().lower() == expected:
         return None
-    return Refusal(415, "wrong content type", f"expected content type {expected}, got {header[:80] or 'none'}")
+    return Refusal(
+        415, "wrong content type", f"expected content type {expected}, got {header[:80] or 'none'}"
+    )
 
 
-def check_post(headers: "Any", *, token: str, allowed: Iterable[str] = (), expected: str = "application/json") -> Refusal | None:
-    """All guards of a POST; `headers` has `get(name, default)` (Flask's request.headers, a dict in a test)."""
+def check_post(
+    headers: "Any", *, token: str, allowed: Iterable[str] = (), expected: str = "application/json"
+) -> Refusal | None:
+    """All guards of a POST; `headers` has `get(name, default)` (Flask's request.headers, a dict in
+    a test)."""
     return (
         check_host(headers.get("Host", ""), allowed)
         or check_token(headers.get("Authorization", ""), token)
@@ -81,7 +102,8 @@ def check_post(headers: "Any", *, token: str, allowed: Iterable[str] = (), expec
 
 
 def read_body(stream: BinaryIO, limit: int, *, length: int | None = None) -> bytes:
-    """The body of a request, at most `limit` bytes; `length` is what Content-Length states. Raises Refused with 413 or 400."""
+    """The body of a request, at most `limit` bytes; `length` is what Content-Length states. Raises
+    Refused with 413 or 400."""
     if length is not None and length > limit:
         raise Refused(_too_large(limit))
     pieces, size = [], 0

@@ -37,7 +37,8 @@ def trace(trace_id: str = "") -> Iterator[str]:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per line: time, severity, message, logger, trace and the fields given as `extra`; secrets masked."""
+    """One JSON object per line: time, severity, message, logger, trace and the fields given as
+    `extra`; secrets masked."""
 
     def __init__(self, secret_values: Iterable[str] = ()) -> None:
         super().__init__()
@@ -45,7 +46,9 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
             "severity": record.levelname,
             "message": record.getMessage(),
             "logger": record.name,
@@ -62,8 +65,11 @@ class JsonLines(logging.Formatter):
         return line
 
 
-def configure(level: str = "INFO", *, secret_values: Iterable[str] = (), stream: TextIO | None = None) -> None:
-    """Send all logs of this process to `stream` (standard error) as JSON lines, in place of what was set up before."""
+def configure(
+    level: str = "INFO", *, secret_values: Iterable[str] = (), stream: TextIO | None = None
+) -> None:
+    """Send all logs of this process to `stream` (standard error) as JSON lines, in place of what
+    was set up before."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines(secret_values))
     root = logging.getLogger()

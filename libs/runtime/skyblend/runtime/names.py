@@ -11,12 +11,12 @@ RAW, UPLOADS = "raw/", "raw/uploads/"
 FORECASTS, OBSERVATIONS = "records/forecasts/", "records/observations/"
 PROCESSED, QUARANTINE = "processed/", "quarantine/"
 LATEST, ISSUED, LEDGER, MODELS = "latest/", "issued/", "ledger/", "models/"
-ANNOUNCED = "state/announced.json"
+ANNOUNCED, ONCE = "state/announced.json", "once"
 
 
 def answers_of_slot(source: str, endpoint: str, slot: datetime | None) -> str:
     """What the names of a slot's raw objects begin with; slot None is a back-fill, asked once."""
-    day, time = (f"{slot:%Y-%m-%d}", f"{slot:%Y%m%dT%H%M%SZ}") if slot else ("once", "once")
+    day, time = (f"{slot:%Y-%m-%d}", f"{slot:%Y%m%dT%H%M%SZ}") if slot else (ONCE, ONCE)
     return f"{RAW}{source}/{day}/{endpoint}-{time}-"
 
 

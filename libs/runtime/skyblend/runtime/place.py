@@ -30,14 +30,17 @@ class Runtime:
         from skyblend.runtime.tables.duck import DuckTables  # noqa: PLC0415 - heavy
 
         if not isinstance(self.storage, FolderStorage):
-            raise TypeError(f"DuckDB reads files: expected FolderStorage, got {type(self.storage).__name__}")
+            raise TypeError(
+                f"DuckDB reads files: expected FolderStorage, got {type(self.storage).__name__}"
+            )
         return DuckTables(
             self.storage, memory=self.settings.tables_memory, threads=self.settings.tables_threads
         )
 
 
 def runtime_for(settings: Settings) -> Runtime:
-    """The laptop's runtime on the data folder of `settings`, which is made; raises Misconfigured for one of a newer format."""
+    """The laptop's runtime on the data folder of `settings`, which is made; raises Misconfigured
+    for one of a newer format."""
     folder.prepare(settings.data)
     settings.root.mkdir(parents=True, exist_ok=True)
     return Runtime(

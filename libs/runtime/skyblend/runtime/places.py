@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from google.protobuf.json_format import MessageToDict, ParseDict
 from skyblend.protos.place_ids import problem
 from skyblend.protos.v1.records_pb2 import Place
-
 from skyblend.runtime import names
 from skyblend.runtime.storage import Absent, Storage, update
 
@@ -24,14 +23,17 @@ def read(storage: Storage) -> dict[str, Place]:
 
 
 def add(storage: Storage, places: Iterable[Place], *, replace: bool = False) -> list[str]:
-    """Add places and give the ids that are new or changed. One that is there stays as it is without `replace`, but gets the
-    coordinates, the name and the collecting that it lacks. Raises BadPlace, and then nothing is added."""
+    """Add places and give the ids that are new or changed. One that is there stays as it is without
+    `replace`, but gets the coordinates, the name and the collecting that it lacks. Raises BadPlace,
+    and then nothing is added."""
     given = {place.id: check(place) for place in places}
     changed: list[str] = []
 
     def change(before: bytes | None) -> bytes | None:
         known = _decode(before) if before else {}
-        after = known | {id_: _merged(known.get(id_), place, replace) for id_, place in given.items()}
+        after = known | {
+            id_: _merged(known.get(id_), place, replace) for id_, place in given.items()
+        }
         changed[:] = [id_ for id_ in given if known.get(id_) != after[id_]]
         return _encode(after) if changed else None
 
@@ -45,7 +47,9 @@ def check(place: Place) -> Place:
         raise BadPlace(reason)
     for field, limit in (("latitude", 90), ("longitude", 180), ("elevation", 9000)):
         if place.HasField(field) and not -limit <= getattr(place, field) <= limit:
-            raise BadPlace(f"place {place.id}: {field} expected from -{limit} to {limit}, got {getattr(place, field)}")
+            raise BadPlace(
+                f"place {place.id}: {field} expected from -{limit} to {limit}, got {getattr(place, field)}"
+            )
     if place.HasField("latitude") != place.HasField("longitude"):
         raise BadPlace(f"place {place.id}: expected latitude and longitude, got one of them")
     if place.collect and not place.HasField("latitude"):
@@ -70,7 +74,9 @@ def _has(place: Place, name: str) -> bool:
 
 
 def _decode(content: bytes) -> dict[str, Place]:
-    places = [ParseDict(one, Place(), ignore_unknown_fields=True) for one in json.loads(content)["places"]]
+    places = [
+        ParseDict(one, Place(), ignore_unknown_fields=True) for one in json.loads(content)["places"]
+    ]
     return {place.id: place for place in places}
 
 

@@ -18,6 +18,7 @@ class Misconfigured(Exception):
 
 
 def text(given: str) -> str:
+    """Any text."""
     return given
 
 
@@ -33,6 +34,7 @@ def whole(given: str) -> int:
 
 
 def port(given: str) -> int:
+    """A port; 0 is one that the system chooses."""
     if (number := whole(given)) > 65535:
         raise ValueError(f"must be a port from 0 to 65535, got {given}")
     return number
@@ -55,6 +57,8 @@ def names(given: str) -> tuple[str, ...]:
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:
+    """One of the given words."""
+
     def parse(given: str) -> str:
         if given not in allowed:
             raise ValueError(f"must be one of {', '.join(allowed)}, got {given[:40]!r}")
@@ -71,7 +75,8 @@ def memory(given: str) -> str:
 
 
 def setting(default: str, parse: Callable[[str], Any], about: str) -> Any:
-    """A field of Settings: its default as it would be written in the environment, its parser, and a line for people."""
+    """A field of Settings: its default as it would be written in the environment, its parser, and a
+    line for people."""
     metadata = {"default": default, "parse": parse, "about": about}
     return field(default_factory=lambda: parse(default), metadata=metadata)
 
@@ -79,9 +84,11 @@ def setting(default: str, parse: Callable[[str], Any], about: str) -> Any:
 MIB = 1 << 20
 
 
+# ruff: noqa: RUF009 - `setting` is a field
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings; `.env.example` in the repository lists them. The keys of sources are behind `source_options`."""
+    """All settings; `.env.example` in the repository lists them. The keys of sources are behind
+    `source_options`."""
 
     data: Path = setting("./data", Path, "Folder that holds everything: objects, bus, token.")
     realm: str = setting("live", one_of(*REALMS), "live, or simulated: kept apart in the folder.")
@@ -110,7 +117,8 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """The settings of an environment; raises Misconfigured with every mistake in it. An empty value is the default."""
+        """The settings of an environment; raises Misconfigured with every mistake in it. An empty
+        value is the default."""
         ours = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
         values: dict[str, Any] = {}
         mistakes = [*_option_mistakes(ours)]
@@ -130,9 +138,14 @@ class Settings:
         return self.data / self.realm
 
     def source_options(self, source: str) -> Mapping[str, str]:
-        """The settings of a source by their short lower-case name: SKYBLEND_OPEN_METEO_URL is `url` of open_meteo."""
+        """The settings of a source by their short lower-case name: SKYBLEND_OPEN_METEO_URL is `url`
+        of open_meteo."""
         prefix = f"{PREFIX}{source.upper()}_"
-        options = {n.removeprefix(prefix).lower(): v for n, v in self.environ.items() if n.startswith(prefix)}
+        options = {
+            n.removeprefix(prefix).lower(): v
+            for n, v in self.environ.items()
+            if n.startswith(prefix)
+        }
         return {name: value for name, value in options.items() if value}
 
     def secrets(self) -> frozenset[str]:
@@ -151,7 +164,8 @@ def variable(one: Field[Any]) -> str:
 
 
 def _option_mistakes(ours: Mapping[str, str]) -> list[str]:
-    """Mistakes in what is no setting of ours, but perhaps one of a source: a misspelt name, a limit that is no number."""
+    """Mistakes in what is no setting of ours, but perhaps one of a source: a misspelt name, a limit
+    that is no number."""
     known = {variable(one) for one in declared()}
     return [m for name in sorted(ours.keys() - known) if (m := _mistake(name, ours[name], known))]
 

@@ -12,13 +12,17 @@ _SHORTEST = 20
 
 
 def token(data: Path) -> str:
-    """The token of a data folder, made at the first call; only the owner may read the file. Two that make it at once agree."""
+    """The token of a data folder, made at the first call; only the owner may read the file. Two
+    that make it at once agree."""
     path = data / FILE
     if not path.exists():
         _create(path)
     found = path.read_text().strip()
     if len(found) < _SHORTEST:
-        raise Misconfigured(f"{path} holds no token: expected {_SHORTEST} characters or more, got {len(found)}; delete it and start again")
+        raise Misconfigured(
+            f"{path} holds no token: expected {_SHORTEST} characters or more, got {len(found)};"
+            " delete it and start again"
+        )
     return found
 
 
@@ -47,4 +51,6 @@ def bearer(value: str) -> str:
 def is_shown(header: str, value: str) -> bool:
     """Whether an Authorization header shows the token; takes the same time for every wrong one."""
     scheme, _, given = header.partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), value.encode())
+    return scheme.lower() == "bearer" and hmac.compare_digest(
+        given.strip().encode(), value.encode()
+    )

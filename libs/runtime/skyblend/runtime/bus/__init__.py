@@ -1,7 +1,8 @@
 """The bus: events that are delivered at least once, behind one Protocol.
 
-An event is a message of events.proto. It is delivered by a push to the endpoint of its type (`ROUTES`), in Pub/Sub's form;
-204 is an acknowledgement, anything else is tried again with back-off, and after `MAX_ATTEMPTS` answers it is a dead letter.
+An event is a message of events.proto. It is delivered by a push to the endpoint of its type
+(`ROUTES`), in Pub/Sub's form; 204 is an acknowledgement, anything else is tried again with
+back-off, and after `MAX_ATTEMPTS` answers it is a dead letter.
 """
 
 from typing import Protocol

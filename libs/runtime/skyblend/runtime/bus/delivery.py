@@ -25,7 +25,8 @@ class Unreachable(Exception):
 
 
 class Post(Protocol):
-    """One POST, over HTTP or into a WSGI application of the same process; gives the status, raises Unreachable."""
+    """One POST, over HTTP or into a WSGI application of the same process; gives the status, raises
+    Unreachable."""
 
     def __call__(self, path: str, body: bytes, headers: Mapping[str, str]) -> int: ...
 
@@ -51,8 +52,8 @@ class Deliverer:
         self._extended = self._recovered = float("-inf")
 
     def run(self, stop: Event) -> None:
-        """Deliver until `stop` is set; what is in flight then is finished. A publish in this process is seen at once, one
-        of another process after POLL_SECONDS."""
+        """Deliver until `stop` is set; what is in flight then is finished. A publish in this
+        process is seen at once, one of another process after POLL_SECONDS."""
         with ThreadPoolExecutor(IN_FLIGHT, "deliver") as pool:
             while not stop.is_set():
                 self._bus.published.clear()
@@ -62,7 +63,8 @@ class Deliverer:
                 self._land()
 
     def drain(self, is_mine: Callable[[str], bool] | None = None) -> Counts:
-        """Deliver until nothing is due now, also what the deliveries published; `is_mine` chooses by message id."""
+        """Deliver until nothing is due now, also what the deliveries published; `is_mine` chooses
+        by message id."""
         total = Counts()
         with ThreadPoolExecutor(IN_FLIGHT, "deliver") as pool:
             self._bus.recover()
@@ -122,7 +124,11 @@ class Deliverer:
         dead = self._bus.nack(delivery.id, f"answer {status}")
         _LOG.log(
             logging.ERROR if dead else logging.WARNING,
-            "%s answered %d to %s, attempt %d%s", path, status, delivery.id, delivery.attempt,
+            "%s answered %d to %s, attempt %d%s",
+            path,
+            status,
+            delivery.id,
+            delivery.attempt,
             ": given up" if dead else "",
         )
         return (Counts(dead=1), "dead") if dead else (Counts(later=1), "later")

@@ -22,7 +22,11 @@ def over_http(address: Callable[[str], str]) -> Post:
     def post(path: str, body: bytes, headers: Mapping[str, str]) -> int:
         try:
             answer = session.post(
-                address(path), data=body, headers=dict(headers), allow_redirects=False, timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS)
+                address(path),
+                data=body,
+                headers=dict(headers),
+                allow_redirects=False,
+                timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
             )
         except (requests.ConnectTimeout, requests.ConnectionError) as error:
             raise Unreachable(f"{path}: {type(error).__name__}") from None
@@ -48,7 +52,7 @@ def into_wsgi(application: Wsgi) -> Post:
                 pass
             if close := getattr(answer, "close", None):
                 close()
-        except Exception:
+        except Exception:  # noqa: BLE001 - what a server answers 500 to
             _LOG.exception("%s failed", path)
             return 500
         return int(answered[0].split(" ", 1)[0])
@@ -59,9 +63,22 @@ def into_wsgi(application: Wsgi) -> Post:
 def _environ(path: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
     given = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
     return given | {
-        "REQUEST_METHOD": "POST", "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": "",
-        "SERVER_NAME": "127.0.0.1", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "127.0.0.1",
-        "CONTENT_TYPE": headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)), "REMOTE_ADDR": "127.0.0.1",
-        "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(body), "wsgi.errors": io.StringIO(),
-        "wsgi.multithread": True, "wsgi.multiprocess": True, "wsgi.run_once": False,
+        "REQUEST_METHOD": "POST",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "127.0.0.1",
+        "CONTENT_TYPE": headers.get("Content-Type", ""),
+        "CONTENT_LENGTH": str(len(body)),
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
     }

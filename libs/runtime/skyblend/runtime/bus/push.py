@@ -1,4 +1,5 @@
-"""The body of a push, as Pub/Sub sends it: the laptop's bus writes it, every push endpoint reads it."""
+"""The body of a push, as Pub/Sub sends it: the laptop's bus writes it, every push endpoint reads
+it."""
 
 import base64
 import binascii
@@ -9,7 +10,6 @@ from typing import Any, NamedTuple
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from google.protobuf.message import Message
 from skyblend.protos.v1 import events_pb2
-
 from skyblend.runtime.bus import ROUTES
 
 SCHEMA = "skyblend.protos.v1"
@@ -54,7 +54,8 @@ def encode(event: Message, *, trace: str, message_id: str, published_at: datetim
 
 
 def decode(body: bytes) -> Push:
-    """Type, event and trace of a body; raises BadPush. Fields that a newer sender added are ignored."""
+    """Type, event and trace of a body; raises BadPush. Fields that a newer sender added are
+    ignored."""
     message = _field(_json(body, "body"), "message", dict, "body")
     attributes = _field(message, "attributes", dict, "message")
     kind = _field(attributes, "type", str, "message.attributes")

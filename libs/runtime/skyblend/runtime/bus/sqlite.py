@@ -1,26 +1,26 @@
 """The laptop's bus: one SQLite file that several processes publish to and lease from.
 
-A message is there until it is acknowledged. Who delivers it holds a lease on it; the lease ends with an answer, with its
-time, or with its holder: each holder keeps a lock on a file beside the bus, and what a dead one held is free at once.
+A message is there until it is acknowledged. Who delivers it holds a lease on it; the lease ends
+with an answer, with its time, or with its holder: each holder keeps a lock on a file beside the
+bus, and what a dead one held is free at once.
 """
 
-import fcntl
 import os
 import random
 import secrets
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event, Lock, RLock
 
 from google.protobuf.message import Message
-
 from skyblend.runtime.bus import MAX_ATTEMPTS
 from skyblend.runtime.bus.push import encode, event_type
+from skyblend.runtime.locks import Lock, acquire
 
 LEASE_SECONDS = 600.0
 FIRST_WAIT, LONGEST_WAIT = 1.0, 600.0
@@ -40,6 +40,17 @@ CREATE TABLE IF NOT EXISTS messages (
     reason TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS due ON messages (dead, due);
+"""
+_DUE = """
+SELECT id, type, envelope, attempts FROM messages
+WHERE NOT dead AND due <= ? ORDER BY due, number LIMIT ?
+"""
+_ANSWERED = """
+UPDATE messages SET attempts = ?, refusals = ?, due = ?, holder = NULL, dead = ?, reason = ?
+WHERE id = ?
+"""
+_REPLAY = """
+UPDATE messages SET dead = 0, attempts = 0, refusals = 0, due = ? WHERE id = ? AND dead
 """
 
 
@@ -64,14 +75,21 @@ class DeadLetter:
 
 
 class SqliteBus:
-    """A bus in the file `path`. Opened at first use; safe for threads; `clock` gives seconds since 1970."""
+    """A bus in the file `path`. Opened at first use; safe for threads; `clock` gives seconds since
+    1970."""
 
-    def __init__(self, path: Path, *, lease_seconds: float = LEASE_SECONDS, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.path = path
-        self.published = Event()  # set by publish in this process; a deliverer clears it
+        self.published = threading.Event()  # set by publish in this process; a deliverer clears it
         self._lease_seconds, self._clock = lease_seconds, clock
         self._connection: sqlite3.Connection | None = None
-        self._lock = RLock()
+        self._lock = threading.RLock()
         self._holder = _Holder(path)
 
     def publish(self, event: Message, *, trace: str) -> str:
@@ -82,7 +100,9 @@ class SqliteBus:
         now = self._clock()
         rows = [_row(event, trace, now) for event in events]
         with self._transaction() as connection:
-            connection.executemany("INSERT INTO messages (id, type, envelope, due) VALUES (?, ?, ?, ?)", rows)
+            connection.executemany(
+                "INSERT INTO messages (id, type, envelope, due) VALUES (?, ?, ?, ?)", rows
+            )
         self.published.set()
         return [row[0] for row in rows]
 
@@ -90,25 +110,25 @@ class SqliteBus:
         """Lease up to `limit` messages that are due, oldest first; `only` chooses by id."""
         now = self._clock()
         with self._transaction() as connection:
-            due = connection.execute(
-                "SELECT id, type, envelope, attempts FROM messages WHERE NOT dead AND due <= ? ORDER BY due, number"
-                + ("" if only else " LIMIT ?"),
-                (now,) if only else (now, limit),
-            )
+            due = connection.execute(_DUE, (now, -1 if only else limit))
             chosen = [row for row in due if only is None or only(row[0])][:limit]
             if chosen:
                 holder, until = self._holder.name(), now + self._lease_seconds
                 connection.executemany(
-                    "UPDATE messages SET holder = ?, due = ? WHERE id = ?", [(holder, until, row[0]) for row in chosen]
+                    "UPDATE messages SET holder = ?, due = ? WHERE id = ?",
+                    [(holder, until, row[0]) for row in chosen],
                 )
-        return [Delivery(id_, kind, envelope, attempts + 1) for id_, kind, envelope, attempts in chosen]
+        return [
+            Delivery(id_, kind, envelope, attempts + 1) for id_, kind, envelope, attempts in chosen
+        ]
 
     def extend(self, ids: Iterable[str]) -> None:
         """Begin the time of these leases anew."""
         until, holder = self._clock() + self._lease_seconds, self._holder.name()
         with self._transaction() as connection:
             connection.executemany(
-                "UPDATE messages SET due = ? WHERE id = ? AND holder = ?", [(until, id_, holder) for id_ in ids]
+                "UPDATE messages SET due = ? WHERE id = ? AND holder = ?",
+                [(until, id_, holder) for id_ in ids],
             )
 
     def ack(self, id_: str) -> None:
@@ -117,28 +137,32 @@ class SqliteBus:
             connection.execute("DELETE FROM messages WHERE id = ?", (id_,))
 
     def nack(self, id_: str, reason: str, *, answered: bool = True) -> bool:
-        """Deliver it again later, or never after MAX_ATTEMPTS answers: gives whether it is a dead letter now. A refused
-        connection (`answered` False) is waited for, but counts for nothing."""
+        """Deliver it again later, or never after MAX_ATTEMPTS answers: gives whether it is a dead
+        letter now. A refused connection (`answered` False) is waited for, but counts for nothing.
+        """
         with self._transaction() as connection:
-            found = connection.execute("SELECT attempts, refusals FROM messages WHERE id = ?", (id_,)).fetchone()
+            found = connection.execute(
+                "SELECT attempts, refusals FROM messages WHERE id = ?", (id_,)
+            ).fetchone()
             if found is None:  # acknowledged by another holder after this lease had ended
                 return False
             attempts, refusals = (found[0] + 1, 0) if answered else (found[0], found[1] + 1)
-            dead = attempts >= MAX_ATTEMPTS
-            connection.execute(
-                "UPDATE messages SET attempts = ?, refusals = ?, due = ?, holder = NULL, dead = ?, reason = ? WHERE id = ?",
-                (attempts, refusals, self._clock() + back_off(attempts + refusals), dead, reason, id_),
-            )
+            dead = bool(attempts >= MAX_ATTEMPTS)
+            due = self._clock() + back_off(attempts + refusals)
+            connection.execute(_ANSWERED, (attempts, refusals, due, dead, reason, id_))
         return dead
 
     def recover(self) -> int:
         """Free what dead holders had leased; gives how many messages."""
         with self._transaction() as connection:
-            held = connection.execute("SELECT DISTINCT holder FROM messages WHERE holder IS NOT NULL").fetchall()
+            held = connection.execute(
+                "SELECT DISTINCT holder FROM messages WHERE holder IS NOT NULL"
+            ).fetchall()
             dead = [name for (name,) in held if not self._holder.lives(name)]
             freed = [
                 connection.execute(
-                    "UPDATE messages SET holder = NULL, due = ? WHERE holder = ?", (self._clock(), name)
+                    "UPDATE messages SET holder = NULL, due = ? WHERE holder = ?",
+                    (self._clock(), name),
                 ).rowcount
                 for name in dead
             ]
@@ -153,7 +177,8 @@ class SqliteBus:
         return not self._one("SELECT COUNT(*) FROM messages WHERE id = ? AND NOT dead", id_)
 
     def wait(self, ids: Iterable[str], timeout: float, *, poll: float = 0.1) -> list[str]:
-        """Wait until another process is done with the messages; gives those that are not after `timeout` seconds."""
+        """Wait until another process is done with the messages; gives those that are not after
+        `timeout` seconds."""
         left, end = list(ids), time.monotonic() + timeout
         while left := [id_ for id_ in left if not self.is_done(id_)]:
             if time.monotonic() >= end:
@@ -164,15 +189,15 @@ class SqliteBus:
     def dead_letters(self) -> list[DeadLetter]:
         """What was given up, oldest first."""
         with self._transaction() as connection:
-            rows = connection.execute("SELECT id, type, envelope, reason FROM messages WHERE dead ORDER BY number")
+            rows = connection.execute(
+                "SELECT id, type, envelope, reason FROM messages WHERE dead ORDER BY number"
+            )
             return [DeadLetter(*row) for row in rows]
 
     def replay(self, id_: str) -> bool:
         """Deliver a dead letter again, with all its attempts; False where there is none of this id."""
         with self._transaction() as connection:
-            changed = connection.execute(
-                "UPDATE messages SET dead = 0, attempts = 0, refusals = 0, due = ? WHERE id = ? AND dead", (self._clock(), id_)
-            ).rowcount
+            changed = connection.execute(_REPLAY, (self._clock(), id_)).rowcount
         self.published.set()
         return bool(changed)
 
@@ -202,19 +227,19 @@ class SqliteBus:
 
 
 class _Holder:
-    """The identity of one bus object in one process: a locked file that the system unlocks when the process ends."""
+    """The identity of one bus object in one process: a locked file that the system unlocks when the
+    process ends."""
 
     def __init__(self, path: Path) -> None:
         self._folder = path.with_name(f"{path.name}.holders")
-        self._name, self._handle, self._lock = "", -1, Lock()
+        self._name, self._handle, self._lock = "", -1, threading.Lock()
 
     def name(self) -> str:
         with self._lock:
             if not self._name:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 name = secrets.token_hex(8)
-                self._handle = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                fcntl.flock(self._handle, fcntl.LOCK_EX)
+                self._handle = acquire(self._folder / name, Lock.EXCLUSIVE)
                 self._name = name
             return self._name
 
@@ -222,17 +247,15 @@ class _Holder:
         """Whether the holder `name` is there; the file of a dead one is removed."""
         if name == self._name:
             return True
+        path = self._folder / name
         try:
-            handle = os.open(self._folder / name, os.O_RDWR | os.O_CLOEXEC)
+            handle = acquire(path, Lock.EXCLUSIVE | Lock.AT_ONCE, create=False)
         except FileNotFoundError:
             return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            (self._folder / name).unlink(missing_ok=True)
         except BlockingIOError:
             return True
-        finally:
-            os.close(handle)
+        path.unlink(missing_ok=True)
+        os.close(handle)
         return False
 
     def end(self) -> None:
@@ -244,7 +267,8 @@ class _Holder:
 
 
 def back_off(failures: int) -> float:
-    """Seconds to wait after so many failures in a row: 1, 2, 4 ... 600, of which the last half is drawn by lot."""
+    """Seconds to wait after so many failures in a row: 1, 2, 4 ... 600, of which the last half is
+    drawn by lot."""
     longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(failures - 1, 20))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret, only spreads the load
 
@@ -252,12 +276,19 @@ def back_off(failures: int) -> float:
 def _row(event: Message, trace: str, now: float) -> tuple[str, str, bytes, float]:
     id_ = secrets.token_hex(12)
     published_at = datetime.fromtimestamp(now, UTC)
-    return id_, event_type(event), encode(event, trace=trace, message_id=id_, published_at=published_at), now
+    return (
+        id_,
+        event_type(event),
+        encode(event, trace=trace, message_id=id_, published_at=published_at),
+        now,
+    )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.executescript(_SCHEMA)

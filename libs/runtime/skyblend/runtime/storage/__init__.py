@@ -44,7 +44,8 @@ class Listed:
 
 
 class Storage(Protocol):
-    """Objects named by slash-separated paths. A write is whole or not at all, and durable when it returns."""
+    """Objects named by slash-separated paths. A write is whole or not at all, and durable when it
+    returns."""
 
     def read(self, name: str) -> Stored:
         """The object; raises Absent."""
@@ -61,7 +62,8 @@ class Storage(Protocol):
     def write(
         self, name: str, content: bytes | BinaryIO, *, if_generation: int | None = None
     ) -> int:
-        """Write the object and give its generation. With `if_generation` only over that one (0: only if absent), else Changed."""
+        """Write the object and give its generation. With `if_generation` only over that one (0:
+        only if absent), else Changed."""
         ...
 
     def delete(self, name: str, *, if_generation: int | None = None) -> None:
@@ -85,8 +87,9 @@ def create(storage: Storage, name: str, content: bytes | BinaryIO) -> bool:
 def update(
     storage: Storage, name: str, change: Callable[[bytes | None], bytes | None]
 ) -> bytes | None:
-    """Read, change and write an object until nobody came between; `change` gets None for an absent one and gives None for
-    "leave it". Gives what stands there now. `change` may be called several times."""
+    """Read, change and write an object until nobody came between; `change` gets None for an absent
+    one and gives None for "leave it". Gives what stands there now. `change` may be called several
+    times."""
     while True:
         try:
             stored = storage.read(name)

@@ -1,10 +1,10 @@
 """The bucket as a folder: whole, durable writes and preconditions that hold between processes.
 
-An object is a file; its generation is the file's modification time in ns, made larger with every write. A write goes to a
-temporary file, is flushed to the disk and renamed, under a lock of the name's; so a reader sees the old bytes or the new.
+An object is a file; its generation is the file's modification time in ns, made larger with every
+write. A write goes to a temporary file, is flushed to the disk and renamed, under a lock of the
+name's; so a reader sees the old bytes or the new.
 """
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -15,17 +15,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from skyblend.runtime.locks import Lock, held
 from skyblend.runtime.storage import Absent, Changed, Listed, StorageError, Stored
 from skyblend.runtime.storage.names import check
 
 LOCKS = 64
 _PIECE = 1 << 20
-# File systems round times: the smallest step that one keeps is found by trying (ns, us, ms, s, 2 s).
+# File systems round times; the smallest step that this one keeps is found by trying.
 _STEPS_NS = (1, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000)
 
 
 class FolderStorage:
-    """Objects as files below `root`, which is made. Names beginning with a dot are its own: locks and unfinished writes."""
+    """Objects as files below `root`, which is made. Names beginning with a dot are its own: locks
+    and unfinished writes."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -81,14 +83,15 @@ class FolderStorage:
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
         part = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % LOCKS
-        with _lock(self._locks / str(part), fcntl.LOCK_EX):
+        with held(self._locks / str(part), Lock.EXCLUSIVE):
             yield
 
     @contextmanager
     def _writing(self) -> Iterator[Path]:
-        """A path for a temporary file, gone afterwards; the shared lock tells `_clean` that somebody writes."""
+        """A path for a temporary file, gone afterwards; the shared lock tells `_clean` that
+        somebody writes."""
         unfinished = self._unfinished / secrets.token_hex(12)
-        with _lock(self._locks / "writers", fcntl.LOCK_SH):
+        with held(self._locks / "writers", Lock.SHARED):
             try:
                 yield unfinished
             finally:
@@ -97,21 +100,11 @@ class FolderStorage:
     def _clean(self) -> None:
         """Remove what killed writers left, unless somebody is writing now; then a later start does."""
         try:
-            with _lock(self._locks / "writers", fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with held(self._locks / "writers", Lock.EXCLUSIVE | Lock.AT_ONCE):
                 for left in self._unfinished.iterdir():
                     left.unlink()
         except BlockingIOError:
             return
-
-
-@contextmanager
-def _lock(path: Path, how: int) -> Iterator[None]:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(handle, how)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _generation(path: Path) -> int:
@@ -140,7 +133,8 @@ def _put(path: Path, content: bytes | BinaryIO) -> None:
 
 
 def _stamp(path: Path, before: int) -> int:
-    """Give the file a modification time later than `before`, and tell it as the file system keeps it."""
+    """Give the file a modification time later than `before`, and tell it as the file system keeps
+    it."""
     for step in _STEPS_NS:
         wanted = max(time.time_ns(), before + step)
         os.utime(path, ns=(wanted, wanted))
@@ -177,7 +171,8 @@ def _flush_folder(folder: Path) -> None:
 
 
 def _walk(folder: Path, inside: str, prefix: str) -> Iterator[Listed]:
-    """The objects below `folder` in order of name; a folder that cannot hold a name with `prefix` is not entered."""
+    """The objects below `folder` in order of name; a folder that cannot hold a name with `prefix`
+    is not entered."""
     try:
         with os.scandir(folder) as entries:
             found = sorted((e.name + "/" * e.is_dir(), e) for e in entries)

@@ -8,7 +8,7 @@ LONGEST_NAME, LONGEST_PART = 900, 255  # bytes of UTF-8: what Cloud Storage and 
 _FORBIDDEN = re.compile(r"[\\\x00-\x1f\x7f]")
 
 
-def problem(name: str) -> str | None:
+def problem(name: str) -> str | None:  # noqa: PLR0911 - one for each reason
     """Why `name` is refused, or None."""
     try:
         encoded = name.encode()

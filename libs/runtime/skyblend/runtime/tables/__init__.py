@@ -1,7 +1,9 @@
-"""The tables of records, behind one Protocol: every row that was ever decoded, and the views on them.
+"""The tables of records, behind one Protocol: every row that was ever decoded, and the views on
+them.
 
-Versions are a matter of reading: record files hold each row of their raw object, and the views put the rows of one key in
-the order of known_at (then received_at), where a value equal to the one before it adds nothing and a missing one erases none.
+Versions are a matter of reading: record files hold each row of their raw object, and the views put
+the rows of one key in the order of known_at (then received_at), where a value equal to the one
+before it adds nothing and a missing one erases none.
 """
 
 from dataclasses import dataclass
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 
 
 class View(StrEnum):
-    """VERSIONS: one row for each version of each key. CURRENT: for each key and variable the last value."""
+    """VERSIONS: one row for each version of each key. CURRENT: for each key and variable the last
+    value."""
 
     VERSIONS = "versions"
     CURRENT = "current"
@@ -22,8 +25,9 @@ class View(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which rows: empty tuples and None mean all. `as_of` leaves out what became known later; bounds of the valid (observed)
-    time are inclusive below and exclusive above. Rows without a value of any of `variables` are left out."""
+    """Which rows: empty tuples and None mean all. `as_of` leaves out what became known later;
+    bounds of the valid (observed) time are inclusive below and exclusive above. Rows without a
+    value of any of `variables` are left out."""
 
     variables: tuple[str, ...] = ()
     view: View = View.CURRENT
@@ -37,10 +41,12 @@ class Query:
 
 
 class Tables(Protocol):
-    """Reads and takes in records. Columns are those of the messages Forecast and Observation (timestamps in us, UTC)."""
+    """Reads and takes in records. Columns are those of the messages Forecast and Observation
+    (timestamps in us, UTC)."""
 
     def forecasts(self, query: Query) -> "pa.Table":
-        """Rows of forecasts, with the columns of the key, known_at, received_at, position, raw, flags and the variables asked."""
+        """Rows of forecasts, with the columns of the key, known_at, received_at, position, raw,
+        flags and the variables asked."""
         ...
 
     def observations(self, query: Query) -> "pa.Table":
@@ -48,7 +54,8 @@ class Tables(Protocol):
         ...
 
     def load(self, object_name: str) -> None:
-        """Make the rows of a record object readable, in place of those that its raw objects had before."""
+        """Make the rows of a record object readable, in place of those that its raw objects had
+        before."""
         ...
 
     def unload(self, object_name: str) -> None:

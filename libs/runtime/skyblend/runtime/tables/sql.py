@@ -1,0 +1,150 @@
+"""The views on the records as SQL, in what DuckDB and BigQuery have in common but for `_flags`.
+
+The rows of one key, ordered by (known_at, received_at, raw), are its history. A row is a version if
+one of the variables asked for has a value there that differs from its last value before. So the
+order in which files arrived changes nothing, a missing value neither makes a version nor erases
+one, and a row that is there twice counts once.
+"""
+
+# ruff: noqa: S608 - the statements are put together from our own names; values are parameters
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from skyblend.runtime.tables import Query, View
+
+ORDER = ("known_at", "received_at", "raw")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What one table is made of: its key, the key's column of the valid or observed time, and what
+    the newest version tells."""
+
+    key: tuple[str, ...]
+    time: str
+    told: tuple[str, ...]
+
+
+Parameters = list[object]
+
+
+def view(
+    query: Query, *, relation: str, shape: Shape, variables: Sequence[str]
+) -> tuple[str, Parameters]:
+    """The statement (with `?`) and its parameters that read `query` from `relation`."""
+    parameters: Parameters = []
+    ctes = [f"known AS ({_known(query, relation, shape, variables, parameters)})"]
+    rows = "known"
+    if query.raw:
+        ctes.append(f"touched AS ({_touched(query, shape, parameters)})")
+        ctes.append(
+            "histories AS (SELECT known.* FROM known JOIN touched USING ("
+            + ", ".join(shape.key)
+            + "))"
+        )
+        rows = "histories"
+    ctes.append(
+        f"marked AS ({_marked(rows, shape, variables, current=query.view is View.CURRENT)})"
+    )
+    ctes.append(f"versions AS (SELECT * FROM marked WHERE {_differs(variables)})")
+    final = (
+        _current(shape, variables) if query.view is View.CURRENT else _versions(shape, variables)
+    )
+    if query.raw:
+        final = f"SELECT * FROM ({final}) AS answer WHERE {_of_raw(query, parameters)}"
+    return f"WITH {', '.join(ctes)} {final}", parameters
+
+
+def columns(shape: Shape, variables: Sequence[str]) -> tuple[str, ...]:
+    """The columns of an answer, in order."""
+    return (*shape.key, *ORDER, *shape.told, "flags", *variables)
+
+
+def _known(
+    query: Query, relation: str, shape: Shape, variables: Sequence[str], parameters: Parameters
+) -> str:
+    """The rows that the query may look at; every condition is on the key or on known_at, so no
+    history is cut apart."""
+    conditions = [" OR ".join(f"{name} IS NOT NULL" for name in variables)]
+    for column, operator, bound in (
+        ("known_at", "<=", query.as_of),
+        (shape.time, ">=", query.valid_from),
+        (shape.time, "<", query.valid_to),
+    ):
+        if bound is not None:
+            conditions.append(f"{column} {operator} ?")
+            parameters.append(bound)
+    for column, allowed in (
+        ("source", query.sources),
+        ("place_id", query.places),
+        ("period", query.periods),
+    ):
+        if allowed:
+            conditions.append(f"{column} IN ({', '.join('?' * len(allowed))})")
+            parameters.extend(allowed)
+    chosen = ", ".join(columns(shape, variables))
+    return f"SELECT {chosen} FROM {relation} WHERE " + " AND ".join(
+        f"({one})" for one in conditions
+    )
+
+
+def _touched(query: Query, shape: Shape, parameters: Parameters) -> str:
+    return f"SELECT DISTINCT {', '.join(shape.key)} FROM known WHERE {_of_raw(query, parameters)}"
+
+
+def _of_raw(query: Query, parameters: Parameters) -> str:
+    parameters.extend((query.raw, query.raw + "#"))
+    return "raw = ? OR STARTS_WITH(raw, ?)"
+
+
+def _marked(rows: str, shape: Shape, variables: Sequence[str], *, current: bool) -> str:
+    """Each row with the last value of each variable before it, and for the current view that
+    value's flags."""
+    before = [
+        f"LAST_VALUE({name} IGNORE NULLS) OVER history AS before_{name}" for name in variables
+    ]
+    if current and len(variables) > 1:
+        before += [
+            f"LAST_VALUE(CASE WHEN {name} IS NOT NULL THEN flags END IGNORE NULLS)"
+            f" OVER history AS flags_{name}"
+            for name in variables
+        ]
+    return (
+        f"SELECT *, {', '.join(before)} FROM {rows} WINDOW history AS ("
+        f"PARTITION BY {', '.join(shape.key)} ORDER BY {', '.join((*ORDER, *variables))}"
+        " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+    )
+
+
+def _differs(variables: Sequence[str]) -> str:
+    return " OR ".join(
+        f"({name} IS NOT NULL AND {name} IS DISTINCT FROM before_{name})" for name in variables
+    )
+
+
+def _versions(shape: Shape, variables: Sequence[str]) -> str:
+    return f"SELECT {', '.join(columns(shape, variables))} FROM versions"
+
+
+def _current(shape: Shape, variables: Sequence[str]) -> str:
+    """The last version of each key, completed with the values that it does not tell."""
+    descending = ", ".join(f"{name} DESC" for name in (*ORDER, *variables))
+    newest = f"ROW_NUMBER() OVER (PARTITION BY {', '.join(shape.key)} ORDER BY {descending}) AS age"
+    chosen = [*shape.key, *ORDER, *shape.told, _flags(variables)]
+    chosen += [f"COALESCE({name}, before_{name}) AS {name}" for name in variables]
+    numbered = f"SELECT *, {newest} FROM versions"
+    return f"SELECT {', '.join(chosen)} FROM ({numbered}) AS numbered WHERE age = 1"
+
+
+def _flags(variables: Sequence[str]) -> str:
+    """The flags of the last version and of the older values that complete it. In DuckDB's words: in
+    BigQuery's the filter is ARRAY(SELECT AS STRUCT ...), and arrays are joined by ARRAY_CONCAT."""
+    if len(variables) == 1:  # a version has a value, so there is no older one in it
+        return "flags"
+    older = (
+        f"CASE WHEN {name} IS NULL"
+        f" THEN LIST_FILTER(flags_{name}, lambda flag: flag.variable = '{name}') END"
+        for name in variables
+    )
+    return f"LIST_CONCAT(flags, {', '.join(older)}) AS flags"
