@@ -47,8 +47,9 @@ def check(place: Place) -> Place:
         raise BadPlace(reason)
     for field, limit in (("latitude", 90), ("longitude", 180), ("elevation", 9000)):
         if place.HasField(field) and not -limit <= getattr(place, field) <= limit:
+            got = getattr(place, field)
             raise BadPlace(
-                f"place {place.id}: {field} expected from -{limit} to {limit}, got {getattr(place, field)}"
+                f"place {place.id}: {field} expected from -{limit} to {limit}, got {got}"
             )
     if place.HasField("latitude") != place.HasField("longitude"):
         raise BadPlace(f"place {place.id}: expected latitude and longitude, got one of them")

@@ -195,7 +195,8 @@ class SqliteBus:
             return [DeadLetter(*row) for row in rows]
 
     def replay(self, id_: str) -> bool:
-        """Deliver a dead letter again, with all its attempts; False where there is none of this id."""
+        """Deliver a dead letter again, with all its attempts; False where there is none of this
+        id."""
         with self._transaction() as connection:
             changed = connection.execute(_REPLAY, (self._clock(), id_)).rowcount
         self.published.set()

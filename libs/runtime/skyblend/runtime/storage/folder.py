@@ -98,7 +98,8 @@ class FolderStorage:
                 unfinished.unlink(missing_ok=True)
 
     def _clean(self) -> None:
-        """Remove what killed writers left, unless somebody is writing now; then a later start does."""
+        """Remove what killed writers left, unless somebody is writing now; then a later start
+        does."""
         try:
             with held(self._locks / "writers", Lock.EXCLUSIVE | Lock.AT_ONCE):
                 for left in self._unfinished.iterdir():
