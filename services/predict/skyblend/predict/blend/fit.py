@@ -1,0 +1,122 @@
+"""Fits the model of a series as of a time: coefficients on all that was known, levels on forecasts made out of sample.
+
+For the levels the model is fitted again as of earlier days, each fit forecasts the situations up to the next one, and what
+was observed since is compared with them: the spread of a model is judged only where the model had not been.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skyblend.predict.blend import linear
+from skyblend.predict.blend.columns import DAY, Flags, Floats, Ints
+from skyblend.predict.blend.calibrated import Calibrated, usual_age
+from skyblend.predict.blend.levels import NORMAL, calibrated
+from skyblend.predict.blend.linear import Linear
+from skyblend.predict.blend.lookup import Truth
+from skyblend.predict.blend.series import Series
+from skyblend.predict.blend.walk import Walked
+
+FEWEST_ROWS, FEWEST_DAYS = 40, 3
+_MOST_ROWS = 60_000
+_ORIGINS = 14
+_WARM_UP_DAYS = 7
+_RIDGE, _RIDGE_SCALE = 1.0, 0.5
+_HALF_LIFE_DAYS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fitted model with the rows and days that it and its levels rest on."""
+
+    model: Calibrated
+    rows: int
+    days: int
+    residuals: int
+
+
+class Fitter:
+    """Fits as of any time, and remembers the earlier fits that levels are judged on."""
+
+    def __init__(self, series: Series, walked: Walked, truth: Truth, learnt: Flags) -> None:
+        self._series, self._walked, self._truth = series, walked, truth
+        self._rows = np.flatnonzero(learnt)
+        self._earlier: dict[int, Linear | None] = {}
+
+    def fit(self, cut: int) -> Fitted | None:
+        """The model as of `cut`; None where there is too little to learn from."""
+        rows, observed = self._learnable(cut)
+        coefficients = self._coefficients(rows, observed, cut)
+        if coefficients is None:
+            return None
+        levels, residuals = self._levels(cut)
+        seen = self._walked.features.take(rows)
+        model = Calibrated(
+            self._series, coefficients, levels, usual_age(seen), seen.there.mean(axis=0)
+        )
+        days = len(np.unique(self._walked.samples.valid[rows] // DAY))
+        return Fitted(model, len(rows), days, residuals)
+
+    def _learnable(self, cut: int) -> tuple[Ints, Floats]:
+        """Samples before `cut` that were observed by then, and what was observed."""
+        samples = self._walked.samples
+        rows = self._rows[: np.searchsorted(samples.cycle[self._rows], cut, side="right")]
+        observed = self._truth.at(samples.take(rows), cut)
+        good = np.flatnonzero(np.isfinite(observed) & np.isfinite(self._walked.features.mean[rows]))
+        good = good[:: max(1, -(-len(good) // _MOST_ROWS))]
+        return rows[good], observed[good]
+
+    def _coefficients(self, rows: Ints, observed: Floats, cut: int) -> Linear | None:
+        valid = self._walked.samples.valid[rows]
+        days = len(np.unique(valid // DAY))
+        if len(rows) < FEWEST_ROWS or days < FEWEST_DAYS or np.ptp(observed) == 0:
+            return None
+        weight = 0.5 ** ((cut - valid) / DAY / _HALF_LIFE_DAYS)
+        per_day = float(weight.sum()) / days
+        return linear.fit(
+            self._walked.features.take(rows),
+            observed,
+            weight,
+            ridge=_RIDGE * per_day,
+            ridge_scale=_RIDGE_SCALE * per_day,
+        )
+
+    def _levels(self, cut: int) -> tuple[Floats, int]:
+        samples, parts, days = self._walked.samples, [], []
+        origins = self._origins(cut)
+        for origin, following in zip(origins, [*origins[1:], cut], strict=True):
+            rows, mean, spread = self._forecast(origin, following)
+            observed = self._truth.at(samples.take(rows), cut)
+            parts.append((observed - mean) / spread)
+            days.append(samples.valid[rows][np.isfinite(observed)] // DAY)
+        if not parts:
+            return NORMAL.copy(), 0
+        residuals = np.concatenate(parts)
+        count = int(np.isfinite(residuals).sum())
+        return calibrated(residuals, len(np.unique(np.concatenate(days)))), count
+
+    def _origins(self, cut: int) -> list[int]:
+        """Midnights before `cut`, the oldest first, closer together where history is short."""
+        if not len(self._rows):
+            return []
+        first = int(self._walked.samples.cycle[self._rows[0]])
+        span = (cut - first) // DAY
+        step = (1 if span < 60 else 3 if span < 150 else 7) * DAY
+        last = (cut - 1) // step * step
+        return [
+            at
+            for at in range(last - (_ORIGINS - 1) * step, cut, step)
+            if at > first + _WARM_UP_DAYS * DAY
+        ]
+
+    def _forecast(self, origin: int, following: int) -> tuple[Ints, Floats, Floats]:
+        """Forecasts, by the model as of `origin`, of the situations after it and up to `following`."""
+        if origin not in self._earlier:
+            self._earlier[origin] = self._coefficients(*self._learnable(origin), origin)
+        model, cycle = self._earlier[origin], self._walked.samples.cycle[self._rows]
+        rows = self._rows[
+            np.searchsorted(cycle, origin, "right") : np.searchsorted(cycle, following, "right")
+        ]
+        if model is None or not len(rows):
+            return rows[:0], np.zeros(0), np.ones(0)
+        return rows, *model.predict(self._walked.features.take(rows))

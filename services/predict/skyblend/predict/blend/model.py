@@ -1,0 +1,177 @@
+"""The file of a model: arrays without pickle, their meaning as JSON, and a vector that tests itself.
+
+ModelError: the bytes are not a model that this code can serve; the text says what differs.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from skyblend.predict.blend.calibrated import Calibrated, Prediction
+from skyblend.predict.blend.columns import HOUR, Floats, Ints
+from skyblend.predict.blend.evidence import Memory, classes, corrections
+from skyblend.predict.blend.features import SCALE_NAMES, Situations, features, location_names
+from skyblend.predict.blend.linear import Linear, Scaling
+from skyblend.predict.blend.series import Series
+
+FORMAT = 1
+_TOLERANCE = 1e-6
+
+
+class ModelError(ValueError):
+    """The bytes are not a model that this code can serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A trained model of one series with the state of its places as of `state_at` (us). `model_id` names it."""
+
+    model_id: str
+    series: Series
+    forecasters: tuple[str, ...]
+    places: tuple[str, ...]
+    position: Floats
+    calibrated: Calibrated
+    memory: Memory
+    prior: Floats
+    state_at: int
+
+    def predict(self, place: str, at: Situations) -> Prediction:
+        """Mean and quantiles of situations of one place at one cycle; `at.position` serves a place without history."""
+        lead = (at.valid - at.cycle) / HOUR
+        instant = self.series.period == 0
+        kind, now = classes(at.valid, lead, instant=instant), max(int(at.cycle[0]), self.state_at)
+        if place in self.places:
+            code = np.full(len(kind), self.places.index(place))
+            evidence = self.memory.about(code, kind, now)
+        else:
+            evidence = self.memory.about_elsewhere(at.position[0], kind, now)
+        known = corrections(evidence, self.prior)
+        return self.calibrated.predict(features(at, known, instant=instant))
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """A few situations of a place, and the quantiles that the model gave when it was trained."""
+
+    place: str
+    at: Situations
+    quantiles: Floats
+
+
+def encode(model: Model, test: SelfTest) -> bytes:
+    """The model as the bytes of an .npz file."""
+    linear, memory = model.calibrated.linear, model.memory
+    meta = {
+        "format": FORMAT,
+        "model_id": model.model_id,
+        "series": model.series.key,
+        "forecasters": model.forecasters,
+        "places": model.places,
+        "location": location_names(model.forecasters),
+        "scale": SCALE_NAMES,
+        "usual_age": model.calibrated.usual_age,
+        "state_at": model.state_at,
+        "epoch": memory.epoch,
+        "test_place": test.place,
+    }
+    arrays = {
+        "position": model.position,
+        "prior": model.prior,
+        "levels": model.calibrated.levels,
+        "presence": model.calibrated.presence,
+        "location": linear.location,
+        "location_centre": linear.location_scaling.centre,
+        "location_width": linear.location_scaling.width,
+        "scale": linear.scale,
+        "scale_centre": linear.scale_scaling.centre,
+        "scale_width": linear.scale_scaling.width,
+        "cell": memory.cell,
+        "place": memory.place,
+        "all_class": memory.all_class,
+        "all": memory.all,
+        "test_cycle": test.at.cycle,
+        "test_valid": test.at.valid,
+        "test_position": test.at.position,
+        "test_value": test.at.value,
+        "test_issued": test.at.issued,
+        "test_quantiles": test.quantiles,
+        "meta": np.frombuffer(json.dumps(meta, ensure_ascii=False).encode(), dtype=np.uint8),
+    }
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def decode(content: bytes, *, sha256: str) -> Model:
+    """The model of a file, tested; raises ModelError."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ModelError(f"model: expected sha256 {sha256}, got {found}")
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        meta = json.loads(arrays["meta"].tobytes())
+        model = _model(meta, arrays)
+        test = _self_test(meta, arrays)
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise ModelError(f"model: expected the arrays of format {FORMAT}, got {error!r}") from error
+    _check(model, test)
+    return model
+
+
+def _model(meta: Mapping[str, object], arrays: Mapping[str, Floats]) -> Model:
+    names, places = _texts(meta, "forecasters"), _texts(meta, "places")
+    for what, expected in (
+        ("format", FORMAT),
+        ("location", [*location_names(names)]),
+        ("scale", [*SCALE_NAMES]),
+    ):
+        if meta[what] != expected:
+            raise ValueError(f"{what}: expected {expected}, got {meta[what]}")
+    series = Series.parse(str(meta["series"]))
+    linear = Linear(
+        Scaling(arrays["location_centre"], arrays["location_width"]),
+        Scaling(arrays["scale_centre"], arrays["scale_width"]),
+        arrays["location"],
+        arrays["scale"],
+    )
+    usual_age = float(str(meta["usual_age"]))
+    calibrated = Calibrated(series, linear, arrays["levels"], usual_age, arrays["presence"])
+    memory = Memory(arrays["position"], len(arrays["prior"]))
+    memory.restore(int(str(meta["epoch"])), arrays)
+    state_at = int(str(meta["state_at"]))
+    return Model(
+        str(meta["model_id"]), series, names, places, arrays["position"], calibrated, memory, arrays["prior"], state_at
+    )  # fmt: skip
+
+
+def _texts(meta: Mapping[str, object], name: str) -> tuple[str, ...]:
+    values = meta[name]
+    if not isinstance(values, list):
+        raise ValueError(f"{name}: expected a list, got {values!r}")
+    return tuple(map(str, values))
+
+
+def _self_test(meta: Mapping[str, object], arrays: Mapping[str, Floats]) -> SelfTest:
+    times: tuple[Ints, Ints] = (
+        arrays["test_cycle"].astype(np.int64),
+        arrays["test_valid"].astype(np.int64),
+    )
+    at = Situations(*times, arrays["test_position"], arrays["test_value"], arrays["test_issued"])
+    return SelfTest(str(meta["test_place"]), at, arrays["test_quantiles"])
+
+
+def _check(model: Model, test: SelfTest) -> None:
+    got = model.predict(test.place, test.at).quantiles
+    if got.shape != test.quantiles.shape or not np.allclose(
+        got, test.quantiles, atol=_TOLERANCE, rtol=0
+    ):
+        raise ModelError(
+            f"model {model.model_id}: the self-test gives other quantiles than when it was trained"
+        )

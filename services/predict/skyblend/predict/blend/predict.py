@@ -1,0 +1,175 @@
+"""The blended forecast of a place from the newest runs: what `issue` computes and GET serves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from skyblend.protos.v1.records_pb2 import Latest, Place, Run, RunSeries
+from skyblend.protos.v1.variables_pb2 import Variable
+from skyblend.weather.quality import Cases, check_context
+
+from skyblend.predict.blend.calibrated import Prediction
+from skyblend.predict.blend.columns import Floats, Ints
+from skyblend.predict.blend.default import default_blend
+from skyblend.predict.blend.features import Situations
+from skyblend.predict.blend.model import Model
+from skyblend.predict.blend.series import BLENDED, Series, forecaster
+
+_SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """The forecast of one series at one place. `valid_at` in seconds since 1970; `mean` [n], `quantiles` [n, 19] at LEVELS;
+    `forecasters` counts those that spoke of each time; `used` are indices into latest.runs; `missing` names the model's
+    forecasters that are not there; `model_id` is empty for the mean with its default spread."""
+
+    series: Series
+    model_id: str
+    valid_at: Ints
+    mean: Floats
+    quantiles: Floats
+    forecasters: Ints
+    used: tuple[int, ...]
+    missing: tuple[str, ...]
+
+
+def predict(
+    models: Mapping[str, Model], latest: Latest, *, place: Place, now: datetime
+) -> list[Blend]:
+    """A forecast of every blended series that `latest` tells of, for all its times after `now`, in order of the series.
+
+    `models` are the champions by series key; a series without one, or none of whose forecasters is there, gets the mean of
+    all with the default spread. Runs that became known after `now` are not looked at.
+    """
+    at = round(now.timestamp() * _SECOND)
+    found = sorted({one for run in latest.runs for one in _series(run)})
+    blends = (_blend(models.get(one.key), latest, one, place, at) for one in found)
+    return [blend for blend in blends if len(blend.valid_at)]
+
+
+def _series(run: Run) -> list[Series]:
+    each = (Series(_name(part), part.period) for part in run.series)
+    return [one for one in each if one.variable in BLENDED]
+
+
+def _name(part: RunSeries) -> str:
+    return Variable.Name(part.variable).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """The runs that tell of one series: index into latest.runs, issue time (us), times (us) and values of each."""
+
+    index: tuple[int, ...]
+    names: tuple[str, ...]
+    issued: Ints
+    valid: Ints
+    value: Floats  # [forecasters, valid times], NaN where it does not speak
+
+
+def _runs(latest: Latest, series: Series, at: int) -> _Runs:
+    told = [
+        (number, run, part)
+        for number, run in enumerate(latest.runs)
+        if run.known_at.ToMicroseconds() <= at
+        for part in run.series
+        if _name(part) == series.variable and part.period == series.period
+    ]
+    times = [np.array(part.valid_at, dtype=np.int64) * _SECOND for _, _, part in told]
+    valid = np.unique(np.concatenate([*times, np.zeros(0, dtype=np.int64)]))
+    valid = valid[valid > at]
+    value = np.full((len(told), len(valid)), np.nan)
+    for row, (time, (_, _, part)) in enumerate(zip(times, told, strict=True)):
+        later = time > at
+        value[row, np.searchsorted(valid, time[later])] = np.array(part.value)[later]
+    runs = [run for _, run, _ in told]
+    names = tuple(forecaster(run.source, run.model) for run in runs)
+    issued = np.array([run.issued_at.ToMicroseconds() for run in runs], dtype=np.int64)
+    return _Runs(
+        tuple(number for number, _, _ in told),
+        names,
+        issued,
+        valid,
+        _believed(series, names, valid, value, at),
+    )
+
+
+def _believed(
+    series: Series, names: tuple[str, ...], valid: Ints, value: Floats, at: int
+) -> Floats:
+    """The values, NaN where the forecasters' agreement speaks against one."""
+    who, when = np.indices(value.shape).reshape(2, -1)
+    cases = Cases(
+        place=np.zeros(who.size, dtype=np.int64),
+        forecaster=who,
+        period=np.full(who.size, series.period),
+        valid_at=valid[when].view("datetime64[us]"),
+        known_at=np.full(who.size, at).view("datetime64[us]"),
+        value=value.reshape(-1),
+    )
+    verdict, _ = check_context(series.variable, forecasts=cases, observations=Cases.none())
+    return np.where(verdict.flagged.reshape(value.shape), np.nan, value)
+
+
+def _blend(model: Model | None, latest: Latest, series: Series, place: Place, at: int) -> Blend:
+    runs = _runs(latest, series, at)
+    some = np.isfinite(runs.value).any(axis=0)
+    known = _arranged(runs, model.forecasters) if model else runs.value
+    if model is not None and np.isfinite(known).any(axis=0)[some].all():
+        result = _modelled(model, runs, known[:, some], place, some, at)
+        missing = tuple(name for name in model.forecasters if name not in runs.names)
+    else:
+        model, known, missing = None, runs.value, ()
+        result = default_blend(series, runs.value[:, some].T, runs.issued, runs.valid[some])
+    counts = np.isfinite(known).sum(axis=0)[some]
+    speaks = np.isfinite(runs.value).any(axis=1)
+    names = model.forecasters if model else runs.names
+    used = tuple(
+        number
+        for number, name, there in zip(runs.index, runs.names, speaks, strict=True)
+        if there and name in names
+    )
+    model_id = model.model_id if model else ""
+    return Blend(
+        series,
+        model_id,
+        runs.valid[some] // _SECOND,
+        result.mean,
+        result.quantiles,
+        counts,
+        used,
+        missing,
+    )
+
+
+def _arranged(runs: _Runs, names: tuple[str, ...]) -> Floats:
+    """The values in the order of the model's forecasters."""
+    rows = [
+        runs.value[runs.names.index(name)]
+        if name in runs.names
+        else np.full(len(runs.valid), np.nan)
+        for name in names
+    ]
+    return np.array(rows).reshape(len(names), len(runs.valid))
+
+
+def _modelled(
+    model: Model, runs: _Runs, known: Floats, place: Place, some: np.ndarray, at: int
+) -> Prediction:
+    times = dict(zip(runs.names, runs.issued, strict=True))
+    issued = np.array([float(times.get(name, np.nan)) for name in model.forecasters])
+    valid = runs.valid[some]
+    position = [
+        getattr(place, name) if place.HasField(name) else np.nan
+        for name in ("latitude", "longitude", "elevation")
+    ]
+    situations = Situations(
+        np.full(len(valid), at),
+        valid,
+        np.tile(position, (len(valid), 1)),
+        known.T,
+        np.where(np.isfinite(known.T), issued, np.nan),
+    )
+    return model.predict(place.id, situations)

@@ -1,0 +1,268 @@
+"""From tables to columns: the history of one series as it was known at a time, and the newest runs as of a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+from skyblend.protos.v1.records_pb2 import Latest, Place, Run
+from skyblend.protos.v1.variables_pb2 import Variable
+from skyblend.runtime.tables import Query, Tables, View
+from skyblend.weather.quality import Cases, check_context
+
+from skyblend.predict.blend.columns import (
+    Flags,
+    Floats,
+    ForecastColumns,
+    History,
+    Ints,
+    ObservationColumns,
+)
+from skyblend.predict.blend.series import BLENDED, Series, forecaster
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+STATION, ANALYSIS = "station", "analysis"
+_POSITION = ("latitude", "longitude", "elevation")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of one table: text columns as codes with their names, times in us, the value and its flags."""
+
+    text: Mapping[str, tuple[Ints, tuple[str, ...]]]
+    time: Mapping[str, Ints]
+    period: Ints
+    value: Floats
+    flagged: Flags
+    position: Floats
+    kind: tuple[Ints, tuple[str, ...]] = field(default_factory=lambda: (np.zeros(0, np.int64), ()))
+
+
+def histories(
+    tables: Tables, variables: tuple[str, ...], *, as_of: datetime, places: Mapping[str, Place]
+) -> list[History]:
+    """The history of every blended series of `variables` that forecasts exist of, as it was known at `as_of`.
+
+    `places` are the configured ones: their positions count before those of the records.
+    """
+    found: list[History] = []
+    for variable in variables:
+        if variable not in BLENDED:
+            raise ValueError(f"{variable} is not blended: expected one of {', '.join(BLENDED)}")
+        query = Query(variables=(variable,), view=View.VERSIONS, as_of=as_of)
+        forecasts = _rows(tables.forecasts(query), variable, ("place_id", "source", "model"))
+        observations = _rows(tables.observations(query), variable, ("place_id", "source"))
+        found += [
+            _history(Series(variable, int(period)), forecasts, observations, places)
+            for period in np.unique(forecasts.period)
+        ]
+    return found
+
+
+def _rows(table: "pa.Table", variable: str, text: tuple[str, ...]) -> _Rows:
+    valid = "valid_at" if "valid_at" in table.column_names else "observed_at"
+    times = {"valid": valid, "known": "known_at", "issued": "issued_at"}
+    table = table.sort_by(
+        [(name, "ascending") for name in ("known_at", "received_at", "raw", valid)]
+    )
+    return _Rows(
+        text={name: _codes(table, name) for name in text},
+        time={to: _times(table, name) for to, name in times.items() if name in table.column_names},
+        period=table["period"].to_numpy().astype(np.int64),
+        value=table[variable].to_numpy().astype(np.float64),
+        flagged=_flagged(table, variable),
+        position=np.column_stack([table[name].to_numpy().astype(np.float64) for name in _POSITION]),
+        kind=_codes(table, "kind") if "kind" in table.column_names else (np.zeros(0, np.int64), ()),
+    )
+
+
+def _codes(table: "pa.Table", name: str) -> tuple[Ints, tuple[str, ...]]:
+    column = table[name].combine_chunks().dictionary_encode()
+    return column.indices.to_numpy().astype(np.int64), tuple(
+        map(str, column.dictionary.to_pylist())
+    )
+
+
+def _times(table: "pa.Table", name: str) -> Ints:
+    import pyarrow as pa  # noqa: PLC0415 - heavy
+
+    return np.asarray(table[name].cast(pa.int64()).to_numpy(), dtype=np.int64)
+
+
+def _flagged(table: "pa.Table", variable: str) -> Flags:
+    """Which rows carry a flag of this variable."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - heavy
+
+    flags = table["flags"].combine_chunks()
+    flagged = np.zeros(len(table), dtype=np.bool_)
+    parents = pc.list_parent_indices(flags).to_numpy()
+    names = pc.struct_field(pc.list_flatten(flags), "variable").to_pylist()
+    flagged[
+        [parent for parent, name in zip(parents, names, strict=True) if name in _names(variable)]
+    ] = True
+    return flagged
+
+
+def _names(variable: str) -> tuple[str, str]:
+    return variable, variable.upper()
+
+
+def _history(
+    series: Series, forecasts: _Rows, observations: _Rows, places: Mapping[str, Place]
+) -> History:
+    mine, seen = forecasts.period == series.period, observations.period == series.period
+    place_codes, place_names = forecasts.text["place_id"]
+    names = tuple(sorted({place_names[code] for code in np.unique(place_codes[mine])}))
+    place = _recoded(place_codes, place_names, names)
+    observed_place = _recoded(*observations.text["place_id"], names)
+    chosen, against = _one_kind(observations, observed_place, seen & (observed_place >= 0), names)
+    who, forecasters = _forecasters(forecasts, mine)
+    doubted, disbelieved = _doubts(
+        series, forecasts, mine, place, who, observations, chosen, observed_place
+    )
+    rows = np.flatnonzero(mine)
+    columns = ForecastColumns(
+        place[rows], who[rows], forecasts.time["issued"][rows], forecasts.time["valid"][rows],
+        forecasts.time["known"][rows], forecasts.value[rows], forecasts.flagged[rows] | doubted,
+    )  # fmt: skip
+    picked = np.flatnonzero(chosen)
+    truth = ObservationColumns(
+        observed_place[picked], observations.time["valid"][picked], observations.time["known"][picked],
+        observations.value[picked], observations.flagged[picked] | disbelieved,
+    )  # fmt: skip
+    position = _positions(names, places, forecasts.position[rows], place[rows])
+    return History(series, names, forecasters, position, columns, truth, against)
+
+
+def _recoded(codes: Ints, names: tuple[str, ...], to: tuple[str, ...]) -> Ints:
+    """Codes into `to`, -1 for a name that is not there."""
+    number = {name: code for code, name in enumerate(to)}
+    table = np.array([number.get(name, -1) for name in names] or [-1], dtype=np.int64)
+    return table[codes]
+
+
+def _forecasters(rows: _Rows, mine: Flags) -> tuple[Ints, tuple[str, ...]]:
+    (sources, source_names), (models, model_names) = rows.text["source"], rows.text["model"]
+    width = max(len(model_names), 1)
+    pairs = sources * width + models
+    labels = {
+        int(pair): forecaster(source_names[pair // width], model_names[pair % width])
+        for pair in np.unique(pairs[mine])
+    }
+    names = tuple(sorted(labels.values()))
+    codes = np.full(len(source_names) * width + 1, -1, dtype=np.int64)
+    for pair, label in labels.items():
+        codes[pair] = names.index(label)
+    return codes[pairs], names
+
+
+def _one_kind(
+    rows: _Rows, place: Ints, usable: Flags, names: tuple[str, ...]
+) -> tuple[Flags, dict[str, str]]:
+    """The observations of one kind and one source for each place: of stations and users where there are any, else of analysis.
+    Of several sources the one that observed most."""
+    kinds, kind_names = rows.kind
+    analysis = np.array([name == ANALYSIS for name in kind_names] or [False])[kinds]
+    source, source_names = rows.text["source"]
+    rank = np.zeros((len(names), 2, max(len(source_names), 1)), dtype=np.int64)
+    np.add.at(rank, (place[usable], analysis[usable].astype(np.int64), source[usable]), 1)
+    kind = (rank[:, 0].sum(axis=1) == 0).astype(np.int64)
+    best = rank[np.arange(len(names)), kind].argmax(axis=1)
+    chosen = usable & (kind[place] == analysis) & (best[place] == source)
+    heard = rank.sum(axis=(1, 2)) > 0
+    labels = np.where(kind == 1, ANALYSIS, STATION)
+    return chosen, {name: str(labels[code]) for code, name in enumerate(names) if heard[code]}
+
+
+def _doubts(
+    series: Series, forecasts: _Rows, mine: Flags, place: Ints, who: Ints,
+    observations: _Rows, chosen: Flags, observed_place: Ints,
+) -> tuple[Flags, Flags]:  # fmt: skip
+    """Which values the context checks flag, each as of its own known_at."""
+    told = _cases(series, forecasts, mine, place, who)
+    seen = _cases(series, observations, chosen, observed_place, observations.text["source"][0])
+    first, second = check_context(series.variable, forecasts=told, observations=seen)
+    return first.flagged, second.flagged
+
+
+def _cases(series: Series, rows: _Rows, mine: Flags, place: Ints, who: Ints) -> Cases:
+    return Cases(
+        place=place[mine],
+        forecaster=who[mine],
+        period=np.full(int(mine.sum()), series.period),
+        valid_at=rows.time["valid"][mine].view("datetime64[us]"),
+        known_at=rows.time["known"][mine].view("datetime64[us]"),
+        value=np.where(rows.flagged[mine], np.nan, rows.value[mine]),
+    )
+
+
+def _positions(
+    names: tuple[str, ...], places: Mapping[str, Place], stated: Floats, place: Ints
+) -> Floats:
+    """Position of each place: as configured, else as the earliest record states it."""
+    position = np.full((len(names), 3), np.nan)
+    known = np.flatnonzero(np.isfinite(stated[:, 0]))
+    first, index = np.unique(place[known], return_index=True)
+    position[first] = stated[known[index]]
+    for code, name in enumerate(names):
+        if (configured := places.get(name)) is not None and configured.HasField("latitude"):
+            position[code] = [
+                getattr(configured, part) if configured.HasField(part) else np.nan
+                for part in _POSITION
+            ]
+    return position
+
+
+def latest_as_of(tables: Tables, place_id: str, at: datetime) -> Latest:
+    """The newest run of each forecaster for a place as it was known at `at`, with the times after it; for `forecast --at`."""
+    latest = Latest(place_id=place_id)
+    runs: dict[tuple[str, str], tuple[datetime, Run]] = {}
+    for variable in BLENDED:
+        query = Query(variables=(variable,), as_of=at, places=(place_id,), valid_from=at)
+        table = tables.forecasts(query)
+        for row in table.sort_by(
+            [("issued_at", "ascending"), ("valid_at", "ascending")]
+        ).to_pylist():
+            if row["valid_at"] > at and not _is_flagged(row, variable):
+                _add(runs, row, variable)
+    latest.runs.extend(run for _, (_, run) in sorted(runs.items()))
+    return latest
+
+
+def _is_flagged(row: Mapping[str, object], variable: str) -> bool:
+    flags = row["flags"]
+    return isinstance(flags, list) and any(flag["variable"] in _names(variable) for flag in flags)
+
+
+def _add(
+    runs: dict[tuple[str, str], tuple[datetime, Run]], row: Mapping[str, object], variable: str
+) -> None:
+    """Add a row (rows come in order of issue): a newer run of its forecaster begins anew."""
+    issued, valid, known, received = (
+        _moment(row[name]) for name in ("issued_at", "valid_at", "known_at", "received_at")
+    )
+    key = (str(row["source"]), str(row["model"]))
+    if key not in runs or runs[key][0] < issued:
+        run = Run(source=key[0], model=key[1], raw=str(row["raw"]))
+        for field_, time in (
+            (run.issued_at, issued),
+            (run.known_at, known),
+            (run.received_at, received),
+        ):
+            field_.FromDatetime(time)
+        runs[key] = issued, run
+    run, number = runs[key][1], Variable.Value(variable.upper())
+    period = int(str(row["period"]))
+    mine = [one for one in run.series if one.variable == number and one.period == period]
+    series = mine[0] if mine else run.series.add(variable=number, period=period)
+    series.valid_at.append(round(valid.timestamp()))
+    series.value.append(float(str(row[variable])))
+
+
+def _moment(value: object) -> datetime:
+    if not isinstance(value, datetime):
+        raise TypeError(f"expected a time, got {value!r}")
+    return value.astimezone(UTC)
