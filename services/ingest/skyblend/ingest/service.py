@@ -1,0 +1,207 @@
+"""The requests of ingest: ticks, uploads and places, and what tells how the service is."""
+
+import io
+import json
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, BinaryIO, cast
+
+from flask import Request, Response
+from google.protobuf.json_format import ParseDict, ParseError
+from skyblend.ingest import places, uploads
+from skyblend.ingest.collect import CollectReport, SourceReport, collect
+from skyblend.protos.v1.records_pb2 import Place
+from skyblend.runtime import guards, metrics, names
+from skyblend.runtime.guards import Refusal, Refused
+from skyblend.runtime.logs import trace
+from skyblend.runtime.place import Runtime
+from skyblend.runtime.places import BadPlace
+from skyblend.runtime.storage import StorageError
+
+LARGEST_JSON = 4 << 20  # bytes
+_JSON = "application/json"
+_BYTES = "application/octet-stream"
+_LOG = logging.getLogger(__name__)
+
+
+def respond(request: Request, runtime: Runtime) -> Response:
+    """The answer to a request; what is refused is problem+json."""
+    route = _ROUTES.get((request.method, request.path))
+    try:
+        if route is None:
+            raise Refused(Refusal(404, "not found", f"{request.method} {request.path[:80]}"))
+        response = route(request, runtime)
+    except Refused as refused:
+        response = Response(*guards.problem(refused.refusal))
+    except (StorageError, OSError) as error:
+        _LOG.exception("%s failed", request.path)
+        trouble = Refusal(503, "storage trouble", f"{type(error).__name__}: try again")
+        response = Response(*guards.problem(trouble))
+    request.stream = io.BytesIO()  # functions-framework reads what is left of a body into memory
+    path = request.path if route else "other"
+    metrics.REQUESTS.labels("ingest", path, str(response.status_code)).inc()
+    return response
+
+
+def _collect(request: Request, runtime: Runtime) -> Response:
+    given = _read_json(request, runtime)
+    if not isinstance(given, dict):
+        raise _bad("body", "a JSON object", type(given).__name__)
+    tick = _tick(given.get("tick"), datetime.now(UTC))
+    source = given.get("source")
+    if source is not None and not isinstance(source, str):
+        raise _bad("source", "a name", type(source).__name__)
+    with trace(request.headers.get("X-Trace", "")[:64]):
+        try:
+            report = collect(runtime, tick, source=source)
+        except KeyError:
+            raise _bad("source", "a source", repr(str(source)[:80])) from None
+    return _json(_collected(report), 200)
+
+
+def _upload(request: Request, runtime: Runtime) -> Response:
+    _check_post(request, runtime, _BYTES)
+    limit, length = runtime.settings.upload_limit, request.content_length
+    if length is not None and length > limit:
+        raise Refused(Refusal(413, "too large", str(uploads.TooLarge(limit))))
+    query = request.args
+    with trace(request.headers.get("X-Trace", "")[:64]):
+        try:
+            stored = uploads.store(
+                runtime,
+                request.stream,
+                file_name=query.get("name", ""),
+                source=query.get("source", ""),
+                collect=_flag(query.get("collect", "")),
+                now=datetime.now(UTC),
+            )
+        except uploads.TooLarge as error:
+            raise Refused(Refusal(413, "too large", str(error))) from None
+        except uploads.BadUpload as error:
+            raise Refused(Refusal(400, "bad upload", str(error))) from None
+    answer = {"sha256": stored.sha256, "object": stored.object, "created": stored.created}
+    return _json(answer, 201 if stored.created else 200)
+
+
+def _places(request: Request, runtime: Runtime) -> Response:
+    given = _read_json(request, runtime)
+    rows = given if isinstance(given, list) else [given]
+    try:
+        added = places.add(runtime, [_place(i, row) for i, row in enumerate(rows)], replace=True)
+    except BadPlace as error:
+        raise Refused(Refusal(400, "bad place", str(error))) from None
+    except places.OverQuota as error:
+        raise Refused(Refusal(409, "over quota", str(error))) from None
+    return _json({"changed": added}, 200)
+
+
+def _place(number: int, row: Any) -> Place:
+    if not isinstance(row, dict):
+        raise _bad(f"place {number}", "a JSON object", type(row).__name__)
+    try:
+        return ParseDict(row, Place())
+    except ParseError as error:
+        raise _bad(f"place {number}", "id, latitude, longitude, ...", str(error)[:200]) from None
+
+
+def _tick(given: Any, now: datetime) -> datetime:
+    """The time of a tick; without one, `now` cut to the minute."""
+    if given is None:
+        return now - timedelta(seconds=now.second, microseconds=now.microsecond)
+    try:
+        tick = datetime.fromisoformat(given)
+    except (TypeError, ValueError):
+        raise _bad("tick", "a time like 2026-11-20T10:00:00Z", repr(given)[:80]) from None
+    if tick.tzinfo is None:
+        raise _bad("tick", "a time with its zone", repr(given)[:80])
+    try:
+        return tick.astimezone(UTC)
+    except OverflowError:
+        raise _bad("tick", "a time of our days", repr(given)[:80]) from None
+
+
+def _flag(given: str) -> bool:
+    if given.lower() not in ("", "0", "1", "false", "true"):
+        raise _bad("collect", "true or false", repr(given[:80]))
+    return given.lower() in ("1", "true")
+
+
+def _check_post(request: Request, runtime: Runtime, expected: str) -> None:
+    allowed = runtime.settings.allowed_hosts
+    refusal = guards.check_post(
+        request.headers, token=runtime.token, allowed=allowed, expected=expected
+    )
+    if refusal is not None:
+        raise Refused(refusal)
+
+
+def _read_json(request: Request, runtime: Runtime) -> Any:
+    _check_post(request, runtime, _JSON)
+    body = guards.read_body(
+        cast(BinaryIO, request.stream), LARGEST_JSON, length=request.content_length
+    )
+    try:
+        return json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise _bad("body", "JSON", str(error)[:200]) from None
+
+
+def _bad(where: str, expected: str, got: str) -> Refused:
+    return Refused(Refusal(400, "bad request", f"{where}: expected {expected}, got {got}"))
+
+
+def _json(content: Any, status: int) -> Response:
+    return Response(json.dumps(content), status, content_type=_JSON)
+
+
+def _collected(report: CollectReport) -> dict[str, Any]:
+    return {
+        "tick": report.tick.isoformat().replace("+00:00", "Z"),
+        "trace": report.trace,
+        "sources": [_source(one) for one in report.sources],
+    }
+
+
+def _source(report: SourceReport) -> dict[str, Any]:
+    return {
+        "source": report.source,
+        "objects": report.objects,
+        "answers": report.answers,
+        "left": report.left,
+        "failures": [{"endpoint": one.endpoint, "reason": one.reason} for one in report.failures],
+        "until": report.until.isoformat() if report.until else None,
+    }
+
+
+def _health(request: Request, runtime: Runtime) -> Response:
+    _check_host(request, runtime)
+    return _json({"status": "ok"}, 200)
+
+
+def _ready(request: Request, runtime: Runtime) -> Response:
+    """Ready where the bucket answers; else 503 of `respond`."""
+    _check_host(request, runtime)
+    runtime.storage.generation(names.PLACES)
+    return _json({"status": "ok"}, 200)
+
+
+def _metrics(request: Request, runtime: Runtime) -> Response:
+    _check_host(request, runtime)
+    return Response(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
+
+
+def _check_host(request: Request, runtime: Runtime) -> None:
+    refusal = guards.check_host(request.headers.get("Host", ""), runtime.settings.allowed_hosts)
+    if refusal is not None:
+        raise Refused(refusal)
+
+
+_ROUTES: dict[tuple[str, str], Callable[[Request, Runtime], Response]] = {
+    ("POST", "/v1/collect"): _collect,
+    ("POST", "/v1/uploads"): _upload,
+    ("POST", "/v1/places"): _places,
+    ("GET", "/health"): _health,
+    ("GET", "/ready"): _ready,
+    ("GET", "/metrics"): _metrics,
+}

@@ -1,0 +1,132 @@
+"""Uploaded files: stored as they came, named by their sha256, announced once."""
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import IO, BinaryIO, cast
+
+from google.protobuf.json_format import MessageToJson, Parse
+from skyblend.ingest.announce import announce
+from skyblend.protos.v1.events_pb2 import RawStored
+from skyblend.protos.v1.records_pb2 import Upload
+from skyblend.runtime import names
+from skyblend.runtime.place import Runtime
+from skyblend.runtime.storage import create, update
+from skyblend.sources.registry import SOURCES
+
+LONGEST_NAME = 255
+_PIECE = 1 << 20
+_IN_MEMORY = 8 << 20
+
+
+class BadUpload(ValueError):
+    """An upload whose name or source cannot be; nothing is stored."""
+
+
+class TooLarge(Exception):
+    """More bytes than `limit`; nothing is stored."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"an upload has at most {limit} bytes (SKYBLEND_UPLOAD_LIMIT)")
+        self.limit = limit
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUpload:
+    """Where an upload lies; `created` is False where the same bytes were there before, `event` is
+    the id of the message that announces it, empty where it is already processed."""
+
+    sha256: str
+    object: str
+    created: bool
+    event: str = ""
+
+
+def store(
+    runtime: Runtime,
+    stream: IO[bytes],
+    *,
+    file_name: str,
+    source: str = "",
+    collect: bool = False,
+    now: datetime,
+) -> StoredUpload:
+    """Store a file's bytes and announce them. The first time of receipt stays; a source or a
+    collecting that is stated only now has the file processed again. Raises BadUpload, TooLarge."""
+    meta = Upload(
+        file_name=_checked_name(file_name), source=_checked_source(source), collect=collect
+    )
+    meta.received_at.FromDatetime(now)
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
+        meta.sha256, meta.size = _spool(stream, spool, runtime.settings.upload_limit)
+        name = names.upload(meta.sha256)
+        kept, is_news = _keep_meta(
+            runtime, name, meta
+        )  # before the bytes: whoever finds them finds it
+        created = create(runtime.storage, name, cast(BinaryIO, spool))
+    return StoredUpload(meta.sha256, name, created, _announce(runtime, name, kept, is_news=is_news))
+
+
+def _spool(stream: IO[bytes], spool: IO[bytes], limit: int) -> tuple[str, int]:
+    """Copy the stream, at most `limit` bytes; gives sha256 and size, and `spool` at its start."""
+    sha256, size = hashlib.sha256(), 0
+    while piece := stream.read(_PIECE):
+        size += len(piece)
+        if size > limit:
+            raise TooLarge(limit)
+        sha256.update(piece)
+        spool.write(piece)
+    spool.seek(0)
+    return sha256.hexdigest(), size
+
+
+def _keep_meta(runtime: Runtime, name: str, given: Upload) -> tuple[Upload, bool]:
+    """What is known of the file from now on, and whether that is other than it was."""
+    news = False
+
+    def change(before: bytes | None) -> bytes | None:
+        nonlocal news
+        known = Parse(before, Upload()) if before else None
+        after = _merged(known, given) if known else given
+        news = known is not None and after != known
+        return None if known == after else MessageToJson(after, indent=None).encode()
+
+    kept = update(runtime.storage, names.upload_meta(name), change)
+    return Parse(kept or b"{}", Upload()), news
+
+
+def _merged(known: Upload, given: Upload) -> Upload:
+    merged = Upload()
+    merged.CopyFrom(known)
+    merged.source = given.source or known.source
+    merged.collect = given.collect or known.collect
+    return merged
+
+
+def _announce(runtime: Runtime, name: str, meta: Upload, *, is_news: bool) -> str:
+    if is_news:
+        runtime.storage.delete(names.processed(name))
+    elif runtime.storage.generation(names.processed(name)):
+        return ""
+    event = RawStored(object=name, source=meta.source, received_at=meta.received_at)
+    return announce(runtime, event)
+
+
+def _checked_name(file_name: str) -> str:
+    name = PurePosixPath(file_name.replace("\\", "/")).name
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise BadUpload(
+            f"name: expected a printable file name of at most {LONGEST_NAME} characters, "
+            f"got {name[:80]!r}"
+        )
+    return name
+
+
+def _checked_source(source: str) -> str:
+    if source and source not in SOURCES:
+        raise BadUpload(
+            f"source: expected one of {', '.join(sorted(SOURCES))}, got {source[:80]!r}"
+        )
+    return source
