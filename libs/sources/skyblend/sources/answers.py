@@ -1,0 +1,94 @@
+"""Reading JSON answers as columns: every type is checked, and what is wrong is named by its path."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from skyblend.sources.contract import BadPayload, Payload
+
+_NUMBERS = {float, int, type(None)}
+_SAMPLE = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The reader of one source's JSON, so that every refusal carries the source's name."""
+
+    source: str
+
+    def bad(self, where: str, expected: str, got: str) -> BadPayload:
+        """The refusal of this source, with what came cut short."""
+        return BadPayload(self.source, where=where, expected=expected, got=got[:_SAMPLE])
+
+    def json(self, payload: Payload) -> object:
+        """The body as JSON; None for an answer without content (204, 304). Raises BadPayload."""
+        if payload.status in (204, 304):
+            return None
+        body = payload.body.read()
+        if payload.status >= 400:
+            raise self._failed(payload.status, body)
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            where = f"line {error.lineno} column {error.colno}"
+            near = body.decode("utf-8", "replace")[max(error.pos - 20, 0) :][:_SAMPLE]
+            raise self.bad(where, "JSON", f"{error.msg.split(':')[0]}: {near!r}") from error
+
+    def _failed(self, status: int, body: bytes) -> BadPayload:
+        text = body[:400].decode("utf-8", "replace").strip()
+        return self.bad("status", "200", f"{status} {text}".strip())
+
+    def mapping(self, value: object, where: str) -> Mapping[str, object]:
+        """A JSON object. Raises BadPayload."""
+        if not isinstance(value, dict):
+            raise self.bad(where, "an object", kind(value))
+        return value
+
+    def sequence(self, value: object, where: str) -> Sequence[object]:
+        """A JSON array. Raises BadPayload."""
+        if not isinstance(value, list):
+            raise self.bad(where, "an array", kind(value))
+        return value
+
+    def text(self, value: object, where: str) -> str:
+        """A JSON string. Raises BadPayload."""
+        if not isinstance(value, str):
+            raise self.bad(where, "a text", kind(value))
+        return value
+
+    def number(self, value: object, where: str, low: float, high: float) -> float:
+        """A finite number between two limits. Raises BadPayload."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.bad(where, "a number", kind(value))
+        if not low <= value <= high:
+            raise self.bad(where, f"a number from {low:g} to {high:g}", str(value))
+        return float(value)
+
+    def column(self, values: object, where: str, length: int) -> NDArray[np.float64]:
+        """An array of numbers and nulls as float64, null as NaN. Raises BadPayload for any other type or length."""
+        items = self.sequence(values, where)
+        if len(items) != length:
+            raise self.bad(where, f"{length} values", str(len(items)))
+        if not _NUMBERS.issuperset(map(type, items)):
+            index = next(i for i, item in enumerate(items) if type(item) not in _NUMBERS)
+            raise self.bad(f"{where}[{index}]", "a number or null", kind(items[index]))
+        column = np.array(items, dtype=np.float64)
+        if np.isinf(column).any():
+            index = int(np.argmax(np.isinf(column)))
+            raise self.bad(f"{where}[{index}]", "a finite number", str(items[index]))
+        return column
+
+
+def kind(value: object) -> str:
+    """A JSON value in words, short enough for a message."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return f"an array of {len(value)}"
+    return (
+        {None: "null", True: "true", False: "false"}.get(value, repr(value))
+        if (value is None or isinstance(value, bool))
+        else repr(value)
+    )

@@ -1,0 +1,22 @@
+"""All sources, one line each."""
+
+from skyblend.sources.contract import Source
+from skyblend.sources.nws_scs import nws_scs
+from skyblend.sources.open_meteo import open_meteo
+
+SOURCES: dict[str, Source] = {
+    "open_meteo": open_meteo,
+    "nws_scs": nws_scs,
+}
+
+
+def source(name: str) -> Source:
+    """The source of this name. Raises KeyError that lists the names there are."""
+    if name not in SOURCES:
+        raise KeyError(f"no source {name!r}; there are {', '.join(SOURCES)}")
+    return SOURCES[name]
+
+
+def recognise(name: str, head: bytes) -> Source | None:
+    """The source of an uploaded member with this file name and first bytes; None where none knows it."""
+    return next((known for known in SOURCES.values() if known.recognises(name, head)), None)
