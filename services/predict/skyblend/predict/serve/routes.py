@@ -1,0 +1,271 @@
+"""Every endpoint but the forecast: what changes something behind its token, what the page reads,
+health and metrics."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+import orjson
+from flask import Flask, Response, request, send_from_directory
+from google.protobuf.message import DecodeError
+from prometheus_client import CONTENT_TYPE_LATEST
+from skyblend.predict.serve import page
+from skyblend.predict.serve.answer import describe
+from skyblend.predict.serve.forecasts import Forecasts
+from skyblend.predict.serve.issue import Issuer, IssueReport
+from skyblend.predict.serve.security import SECURITY
+from skyblend.protos.v1.events_pb2 import ModelPromoted, RecordsReady
+from skyblend.runtime import logs, names, places
+from skyblend.runtime.bus import ROUTES
+from skyblend.runtime.bus.push import BadPush, decode
+from skyblend.runtime.guards import Refusal, Refused, check_host, check_post, problem, read_body
+from skyblend.runtime.metrics import REQUESTS, exposition
+from skyblend.runtime.place import Runtime
+from skyblend.runtime.storage import Absent, StorageError
+from werkzeug.exceptions import HTTPException
+
+STATIC: Final = Path(__file__).parent / "static"
+LARGEST_BODY: Final = 8 << 20
+SKILL: Final = "skill.json"
+_TICK: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z")
+
+Json = dict[str, Any]
+
+
+def flask_app(runtime: Runtime, forecasts: Forecasts, now: Callable[[], datetime]) -> Flask:
+    """All routes on one runtime."""
+    app = Flask(__name__, static_folder=None)
+    endpoints = _Endpoints(runtime, forecasts, now)
+    app.before_request(endpoints.guard)
+    app.after_request(_finished)
+    app.register_error_handler(HTTPException, _http_problem)
+    app.register_error_handler(Refused, lambda error: problem(error.refusal))
+    app.register_error_handler(BadPush, _bad_push)
+    app.add_url_rule("/", view_func=endpoints.page)
+    app.add_url_rule("/static/<path:file>", view_func=endpoints.static)
+    for path, get in endpoints.reads().items():
+        app.add_url_rule(path, path, get, methods=["GET"])
+    for path, post in endpoints.changes().items():
+        app.add_url_rule(path, path, post, methods=["POST"])
+    return app
+
+
+class _Endpoints:
+    """The endpoints; each parses, calls one function and answers."""
+
+    def __init__(self, runtime: Runtime, forecasts: Forecasts, now: Callable[[], datetime]) -> None:
+        self._runtime, self._forecasts, self._now = runtime, forecasts, now
+        self._issuer = Issuer(runtime)
+
+    def reads(self) -> dict[str, Callable[[], Response]]:
+        return {
+            "/v1/places": self.places,
+            "/v1/sources": self.sources,
+            "/v1/series": self.series,
+            "/v1/skill": self.skill,
+            "/health": self.health,
+            "/ready": self.ready,
+            "/metrics": self.metrics,
+        }
+
+    def changes(self) -> dict[str, Callable[[], Response]]:
+        return {
+            "/v1/issue": self.issue,
+            ROUTES["RecordsReady"]: self.records_ready,
+            ROUTES["ModelPromoted"]: self.model_promoted,
+        }
+
+    def guard(self) -> tuple[bytes, int, dict[str, str]] | None:
+        """The Host of every request; the token and the content type of one that changes
+        something."""
+        allowed = self._runtime.settings.allowed_hosts
+        if request.method in ("GET", "HEAD", "OPTIONS"):
+            refusal = check_host(request.headers.get("Host", ""), allowed)
+        else:
+            refusal = check_post(request.headers, token=self._runtime.token, allowed=allowed)
+        return problem(refusal) if refusal else None
+
+    # What is read.
+
+    def page(self) -> Response:
+        return self.static("index.html")
+
+    def static(self, file: str) -> Response:
+        answer = send_from_directory(STATIC, file, max_age=3600, etag=True)
+        answer.cache_control.no_cache = file == "index.html" or None
+        return answer
+
+    def places(self) -> Response:
+        simulated = self._runtime.settings.realm == "simulated"
+        rows = [
+            page.place_row(
+                place, self._forecasts.issued.get(names.issued(place.id)).value, simulated=simulated
+            )
+            for place in (self._forecasts.places.get(names.PLACES).value or {}).values()
+        ]
+        return _json({"simulated": simulated, "places": rows})
+
+    def sources(self) -> Response:
+        issued = self._issued()
+        return _json(page.sources_row(issued, self._now()))
+
+    def series(self) -> Response:
+        issued = self._issued()
+        variable = request.args.get("variable", "temperature_2m")
+        period = request.args.get("period", type=int)
+        if (row := page.series_row(issued, variable, period)) is None:
+            there = ", ".join(
+                f"{s['variable']}/{s['period']}" for s in map(describe, issued.series)
+            )
+            raise _not_found(
+                f"no series {variable[:60]!r} of {issued.place.id}; there are: {there or 'none'}"
+            )
+        return _json(row)
+
+    def skill(self) -> Response:
+        try:
+            content = self._runtime.storage.read(SKILL).data
+        except Absent:
+            content = b"{}"
+        return Response(content, content_type="application/json")
+
+    def health(self) -> Response:
+        return _json({"status": "ok"})
+
+    def ready(self) -> Response:
+        if (reason := self._not_ready()) is not None:
+            refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not ready", reason)
+            raise Refused(refusal)
+        return _json({"status": "ready", "realm": self._runtime.settings.realm})
+
+    def metrics(self) -> Response:
+        return Response(exposition(), content_type=CONTENT_TYPE_LATEST)
+
+    # What changes something.
+
+    def issue(self) -> Response:
+        """Issue every place; `tick` says for what time, else now."""
+        tick = _tick(_body())
+        with logs.trace(request.headers.get("X-Trace", "")[:64]):
+            report = self._issue(now=tick or self._now())
+        return _json(report_row(report))
+
+    def records_ready(self) -> Response:
+        push = decode(_body())
+        if not isinstance(push.event, RecordsReady):
+            raise BadPush("message.attributes.type", "RecordsReady", push.type)
+        with logs.trace(push.trace):
+            if push.event.latest_places:
+                self._issue(now=self._now(), only=frozenset(push.event.latest_places))
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+    def model_promoted(self) -> Response:
+        push = decode(_body())
+        if not isinstance(push.event, ModelPromoted):
+            raise BadPush("message.attributes.type", "ModelPromoted", push.type)
+        with logs.trace(push.trace):
+            self._issuer.champions.forget()
+            self._issue(now=self._now())
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+    def _issue(self, *, now: datetime, only: frozenset[str] | None = None) -> IssueReport:
+        report = self._issuer.issue(now=now, places=only)
+        self._forecasts.forget()
+        return report
+
+    def _issued(self) -> Any:
+        """The issue of the place that is asked for, else of the first."""
+        known = self._forecasts.places.get(names.PLACES).value or {}
+        place_id = request.args.get("place") or next(iter(known), "")
+        if place_id not in known:
+            raise _not_found(f"no place {place_id[:64]!r}")
+        issued = self._forecasts.issued.get(names.issued(place_id)).value
+        if issued is None:
+            refusal = Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "not issued",
+                f"no forecast has been issued yet for {place_id}",
+            )
+            raise Refused(refusal)
+        return issued
+
+    def _not_ready(self) -> str | None:
+        storage = self._runtime.storage
+        try:
+            if next(iter(storage.list(names.ISSUED)), None) is not None:
+                return None
+            count = len(places.read(storage))
+        except (StorageError, DecodeError, OSError, ValueError) as error:
+            return f"the storage cannot be read: {error}"
+        return f"no forecast has been issued yet ({count} places are configured)"
+
+
+def report_row(report: IssueReport) -> Json:
+    """What was issued, for the answer of `POST /v1/issue`."""
+    return {
+        "issued": list(report.issued),
+        "unchanged": list(report.unchanged),
+        "waiting": list(report.waiting),
+        "segment": report.segment,
+    }
+
+
+def _body() -> bytes:
+    return read_body(cast(BinaryIO, request.stream), LARGEST_BODY, length=request.content_length)
+
+
+def _tick(body: bytes) -> datetime | None:
+    """The time of `{"tick": "2026-11-20T10:00:00Z"}`, None where the body names none."""
+    try:
+        content = orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise _bad_request(f"the body is no JSON: {error}") from error
+    tick = content.get("tick") if isinstance(content, dict) else content
+    if tick is None and isinstance(content, dict):
+        return None
+    if not isinstance(tick, str) or not _TICK.fullmatch(tick):
+        raise _bad_request(
+            f"tick: expected a time like 2026-11-20T10:00:00Z, got {str(tick)[:60]!r}"
+        )
+    try:
+        return datetime.fromisoformat(tick)
+    except ValueError as error:
+        raise _bad_request(f"tick: {error}") from error
+
+
+def _json(content: Json) -> Response:
+    return Response(orjson.dumps(content), content_type="application/json")
+
+
+def _bad_request(detail: str) -> Refused:
+    return Refused(Refusal(HTTPStatus.BAD_REQUEST, "bad request", detail))
+
+
+def _not_found(detail: str) -> Refused:
+    return Refused(Refusal(HTTPStatus.NOT_FOUND, "not found", detail))
+
+
+def _bad_push(error: BadPush) -> tuple[bytes, int, dict[str, str]]:
+    return problem(Refusal(HTTPStatus.BAD_REQUEST, "bad push", str(error)))
+
+
+def _http_problem(error: HTTPException) -> tuple[bytes, int, dict[str, str]]:
+    """What Flask refuses by itself, in our form; the headers (Allow) stay."""
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    body, code, headers = problem(Refusal(status, status.phrase.lower(), error.description or ""))
+    return body, code, headers | {n: v for n, v in error.get_headers() if n == "Allow"}
+
+
+def _finished(answer: Response) -> Response:
+    """Security headers and the count; an unknown path is counted as such, or labels would grow
+    without end."""
+    for name, value in SECURITY:
+        answer.headers.setdefault(name, value)
+    if "Cache-Control" not in answer.headers:
+        answer.headers["Cache-Control"] = "no-store"
+    rule = request.url_rule.rule if request.url_rule else "unknown"
+    REQUESTS.labels("predict", rule, str(answer.status_code)).inc()
+    return answer
