@@ -1,0 +1,167 @@
+"""What every bus does, seen from an endpoint: delivered at least once, tried again, given up."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from skyblend.protos.v1.events_pb2 import RawStored, RecordsReady
+from skyblend.runtime.bus import MAX_ATTEMPTS, ROUTES, Bus
+from skyblend.runtime.bus.delivery import Deliverer, Unreachable
+from skyblend.runtime.bus.push import Push, decode
+from skyblend.runtime.bus.sqlite import SqliteBus
+
+Endpoint = Callable[[str, Push, Mapping[str, str]], int]
+
+
+class Place(Protocol):
+    """A bus with one endpoint for all its pushes, however it gets there."""
+
+    bus: Bus
+    endpoint: Endpoint
+
+    def settle(self) -> None:
+        """Deliver, with all waits between tries, until nothing more happens."""
+        ...
+
+    def restart(self) -> None:
+        """End what delivers and start it again."""
+        ...
+
+    def given_up(self) -> list[Push]: ...
+
+
+class SqlitePlace:
+    """The SQLite bus under a clock that jumps over the waits."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.now = path, 1_800_000_000.0
+        self.endpoint: Endpoint = lambda path, push, headers: 204
+        self.bus = self._open()
+
+    def _open(self) -> SqliteBus:
+        return SqliteBus(self.path, clock=lambda: self.now)
+
+    def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> int:
+        return self.endpoint(path, decode(body), headers)
+
+    def settle(self) -> None:
+        deliverer = Deliverer(self.bus, self._post, token="t" * 40)
+        while self.bus.pending():
+            deliverer.drain()
+            self.now += 601
+
+    def restart(self) -> None:
+        self.bus.close()
+        self.bus = self._open()
+
+    def given_up(self) -> list[Push]:
+        return [decode(letter.envelope) for letter in self.bus.dead_letters()]
+
+
+@pytest.fixture(params=["sqlite"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    made = {"sqlite": SqlitePlace}[request.param](tmp_path / "bus.sqlite")
+    yield made
+    made.bus.close()
+
+
+class Answers:
+    """An endpoint that gives the listed statuses, then 204, and remembers what came."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses, self.came = list(statuses), list[Push]()
+
+    def __call__(self, path: str, push: Push, headers: Mapping[str, str]) -> int:
+        assert path == ROUTES[push.type]
+        self.came.append(push)
+        return self.statuses.pop(0) if self.statuses else 204
+
+
+def test_an_event_arrives_whole_at_the_endpoint_of_its_type(place: Place) -> None:
+    place.endpoint = answers = Answers()
+    event = RawStored(object="raw/x/a.pb", source="x")
+    event.received_at.FromJsonString("2026-11-20T10:00:00.123456Z")
+    place.bus.publish(event, trace="abc")
+    place.settle()
+    assert answers.came == [Push("RawStored", event, "abc")]
+
+
+def test_each_type_has_its_endpoint(place: Place) -> None:
+    place.endpoint = answers = Answers()
+    place.bus.publish(RawStored(object="a"), trace="t")
+    place.bus.publish(RecordsReady(object="a", latest_places=["x", "y"], forecasts=7), trace="t")
+    place.settle()
+    assert sorted(push.type for push in answers.came) == ["RawStored", "RecordsReady"]
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 404, 500, 503])
+def test_only_204_is_an_acknowledgement(place: Place, status: int) -> None:
+    place.endpoint = answers = Answers(status)
+    place.bus.publish(RawStored(object="a"), trace="t")
+    place.settle()
+    assert len(answers.came) == 2
+    assert place.given_up() == []
+
+
+def test_after_five_answers_it_is_a_dead_letter_and_others_go_on(place: Place) -> None:
+    came: list[str] = []
+
+    def endpoint(path: str, push: Push, headers: Mapping[str, str]) -> int:
+        came.append(push.event.object)  # type: ignore[attr-defined]
+        return 500 if came[-1] == "bad" else 204
+
+    place.endpoint = endpoint
+    for name in ("bad", "good", "fine"):
+        place.bus.publish(RawStored(object=name), trace="t")
+    place.settle()
+    assert came.count("bad") == MAX_ATTEMPTS == 5
+    assert came.count("good") == came.count("fine") == 1
+    assert [push.event for push in place.given_up()] == [RawStored(object="bad")]
+
+
+def test_an_endpoint_that_is_down_for_long_loses_nothing(place: Place) -> None:
+    tries = 0
+
+    def endpoint(path: str, push: Push, headers: Mapping[str, str]) -> int:
+        nonlocal tries
+        tries += 1
+        if tries <= 3 * MAX_ATTEMPTS:
+            raise Unreachable("connection refused")
+        return 204
+
+    place.endpoint = endpoint
+    place.bus.publish(RawStored(object="a"), trace="t")
+    place.settle()
+    assert tries == 3 * MAX_ATTEMPTS + 1
+    assert place.given_up() == []
+
+
+def test_what_was_published_survives_a_restart(place: Place) -> None:
+    for number in range(10):
+        place.bus.publish(RawStored(object=str(number)), trace="t")
+    place.restart()
+    place.endpoint = answers = Answers()
+    place.settle()
+    came = {push.event.object for push in answers.came}  # type: ignore[attr-defined]
+    assert came == {str(number) for number in range(10)}
+
+
+def test_what_an_endpoint_publishes_is_delivered_too(place: Place) -> None:
+    came: list[str] = []
+
+    def endpoint(path: str, push: Push, headers: Mapping[str, str]) -> int:
+        came.append(push.type)
+        if push.type == "RawStored":
+            place.bus.publish(RecordsReady(object="a"), trace=push.trace)
+        return 204
+
+    place.endpoint = endpoint
+    place.bus.publish(RawStored(object="a"), trace="t")
+    place.settle()
+    assert came == ["RawStored", "RecordsReady"]
+
+
+def test_a_message_that_is_no_event_is_refused(place: Place) -> None:
+    with pytest.raises(TypeError, match="expected one of RawStored"):
+        place.bus.publish(RawStored().received_at, trace="t")
