@@ -1,0 +1,54 @@
+"""The decoded items of one member, given only when the whole member is good."""
+
+from collections.abc import Iterator
+
+from skyblend.preprocess.members import Member
+from skyblend.sources import registry
+from skyblend.sources.contract import BadPayload, Decoded, Forecasts, Observations, Payload, Source
+
+HELD = 1 << 18  # rows of a member that are held until its end; a larger member is read twice
+_HEAD = 4096
+
+
+def items(source: Source, payload: Payload) -> Iterator[Decoded]:
+    """The items of a member by its source's decoder. Raises BadPayload before the first of them."""
+    decoding = source.decode(payload)
+    held: list[Decoded] = []
+    rows = 0
+    for item in decoding:
+        held.append(item)
+        rows += size(item)
+        if rows > HELD:
+            break
+    else:
+        yield from held
+        return
+    held.clear()
+    for _ in decoding:  # to its end, where it may be refused
+        pass
+    payload.body.seek(0)
+    yield from source.decode(payload)
+
+
+def source_of(member: Member) -> Source:
+    """The source that is named, or that recognises the member; raises BadPayload."""
+    if member.source in registry.SOURCES:
+        return registry.SOURCES[member.source]
+    expected = f"one of {', '.join(sorted(registry.SOURCES))}"
+    if member.source:
+        raise BadPayload("preprocess", where="source", expected=expected, got=member.source)
+    body = member.payload.body
+    head = body.read(_HEAD)
+    body.seek(0)
+    source = registry.recognise(member.payload.name, head)
+    if source is None:
+        got = f"first bytes {head[:60]!r}"
+        raise BadPayload("preprocess", where=member.name, expected=expected, got=got)
+    return source
+
+
+def size(item: Decoded) -> int:
+    """How many rows an item holds; anything else counts as one."""
+    if isinstance(item, Forecasts):
+        return len(item.valid_at)
+    return len(item.observed_at) if isinstance(item, Observations) else 1

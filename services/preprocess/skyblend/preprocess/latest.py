@@ -1,0 +1,217 @@
+"""`latest/<place>.pb`: for each source and model the newest run at a place whose valid times are
+not past.
+
+A run is newer by issued_at, then by known_at, whatever the order of arrival. Back-fills and
+archives are no runs to issue from.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from skyblend.preprocess.rows import FORECASTS, Rows, label
+from skyblend.protos.v1.records_pb2 import Latest, Run, RunSeries
+from skyblend.protos.v1.variables_pb2 import Variable
+from skyblend.runtime import names
+from skyblend.runtime.storage import Storage, update
+from skyblend.weather.quality import Flag
+
+HELD = 32 << 20  # bytes of runs that are held before they are written
+_SECOND = 1_000_000  # us
+
+Forecaster = tuple[str, str]
+SeriesKey = tuple[str, int]
+Points = tuple[NDArray[np.int64], NDArray[np.float64]]  # seconds since 1970, values
+
+
+@dataclass(slots=True)
+class Newest:
+    """The newest run of one forecaster at one place within a raw object; times in us since 1970."""
+
+    issued_at: int
+    known_at: int
+    received_at: int
+    raw: str
+    series: dict[SeriesKey, list[Points]] = field(default_factory=dict)
+
+
+def is_backfill(raw: str) -> bool:
+    """Whether the raw object is a task that is done once for each place: its day is `once`."""
+    return not names.is_upload(raw) and raw.split("/")[2:3] == ["once"]
+
+
+class LatestRuns:
+    """The runs of one raw object that may be the newest, gathered block by block and written place
+    by place."""
+
+    def __init__(self, storage: Storage, *, held: int | None = HELD) -> None:
+        self._storage, self._held = storage, held
+        self._runs: dict[str, dict[Forecaster, Newest]] = {}
+        self._bytes = 0
+        self.places: set[str] = set()
+
+    def take(self, rows: Rows, flags: Sequence[Flag]) -> None:
+        """Note the runs of a block of forecasts that reach beyond the time of receipt."""
+        if rows.kind != FORECASTS or not rows.live.any():
+            return
+        rows, values = _ordered(rows, _without_flagged(rows, flags))
+        ahead = rows.live & (rows.times["valid_at"] > rows.times["received_at"])
+        for start, end in _segments(rows):
+            if ahead[start:end].any() and not label(rows.texts["member"], start):
+                self._take(rows, values, slice(start, end))
+        if self._held is not None and self._bytes > self._held:
+            self.write()
+
+    def messages(self) -> dict[str, dict[Forecaster, Run]]:
+        """The runs that are held, by place and forecaster."""
+        return {
+            place: {key: _message(key, run) for key, run in runs.items()}
+            for place, runs in self._runs.items()
+        }
+
+    def write(self) -> None:
+        """Merge the runs into the places' objects; `places` are those whose object now holds a run
+        of this raw object."""
+        for place, new in self.messages().items():
+            after = update(self._storage, names.latest(place), partial(merged, place, new=new))
+            ours = {run.raw for run in new.values()}
+            if any(run.raw in ours for run in Latest.FromString(after or b"").runs):
+                self.places.add(place)
+        self._runs, self._bytes = {}, 0
+
+    def _take(self, rows: Rows, values: Mapping[str, NDArray[np.float64]], part: slice) -> None:
+        start = part.start
+        times = {name: int(column[start].astype(np.int64)) for name, column in rows.times.items()}
+        run = Newest(times["issued_at"], times["known_at"], times["received_at"], rows.raw(start))
+        run = self._kept(
+            rows.place(start),
+            (label(rows.texts["source"], start), label(rows.texts["model"], start)),
+            run,
+        )
+        if (run.issued_at, run.known_at) != (times["issued_at"], times["known_at"]):
+            return
+        seconds = rows.times["valid_at"][part].astype(np.int64) // _SECOND
+        for name, column in values.items():
+            there = ~np.isnan(rows.values[name][part])
+            if there.any():
+                points = (seconds[there], column[part][there])
+                run.series.setdefault((name, int(rows.period[start])), []).append(points)
+                self._bytes += 16 * len(points[0])
+
+    def _kept(self, place: str, forecaster: Forecaster, run: Newest) -> Newest:
+        """The newer of this run and the one that is held."""
+        runs = self._runs.setdefault(place, {})
+        held = runs.get(forecaster)
+        if held is None or (held.issued_at, held.known_at) < (run.issued_at, run.known_at):
+            runs[forecaster] = run
+        return runs[forecaster]
+
+
+def _without_flagged(rows: Rows, flags: Sequence[Flag]) -> dict[str, NDArray[np.float64]]:
+    values = dict(rows.values)
+    for name in {flag.variable for flag in flags}:
+        values[name] = values[name].copy()
+        values[name][[flag.row for flag in flags if flag.variable == name]] = np.nan
+    return values
+
+
+def _run_columns(rows: Rows) -> list[NDArray[np.int64]]:
+    codes = [
+        rows.texts[n].codes.astype(np.int64) for n in ("place_id", "source", "model", "member")
+    ]
+    times = [rows.times[n].astype(np.int64) for n in ("issued_at", "known_at")]
+    return [*codes, *times, rows.period.astype(np.int64)]
+
+
+def _ordered(
+    rows: Rows, values: dict[str, NDArray[np.float64]]
+) -> tuple[Rows, dict[str, NDArray[np.float64]]]:
+    """The rows with those of one run together; most sources give them so."""
+    if len(list(_segments(rows))) <= 1 + rows.count // 16:
+        return rows, values
+    order = np.lexsort(_run_columns(rows)[::-1])
+    return rows.take(order), {name: column[order] for name, column in values.items()}
+
+
+def _segments(rows: Rows) -> Iterator[tuple[int, int]]:
+    """Start and end of the rows that follow each other and are of one run and period."""
+    changes = np.zeros(max(rows.count - 1, 0), bool)
+    for column in _run_columns(rows):
+        changes |= column[1:] != column[:-1]
+    bounds = [0, *(np.flatnonzero(changes) + 1).tolist(), rows.count]
+    return pairwise(bounds)
+
+
+def merged(place: str, before: bytes | None, *, new: Mapping[Forecaster, Run]) -> bytes:
+    """The object of a place with these runs in it, each where it is the newest of its
+    forecaster."""
+    runs = {(run.source, run.model): run for run in Latest.FromString(before or b"").runs}
+    for key, run in new.items():
+        runs[key] = _newer(runs[key], run) if key in runs else run
+    after = Latest(place_id=place, runs=[runs[key] for key in sorted(runs)])
+    return after.SerializeToString(deterministic=True)
+
+
+def _newer(one: Run, other: Run) -> Run:
+    """The newer of two runs; the parts of one and the same are put together."""
+    if _age(one)[:2] != _age(other)[:2]:
+        return max(one, other, key=_age)
+    older, newer = sorted((one, other), key=_age)
+    series = {(s.variable, s.period): s for s in (*older.series, *newer.series)}
+    together = Run()
+    together.CopyFrom(newer)
+    del together.series[:]
+    together.series.extend(series[key] for key in sorted(series))
+    return together
+
+
+def _age(run: Run) -> tuple[int, int, int, str]:
+    times = (run.issued_at, run.known_at, run.received_at)
+    issued, known, received = (time.ToMicroseconds() for time in times)
+    return issued, known, received, run.raw
+
+
+def _message(forecaster: Forecaster, newest: Newest) -> Run:
+    run = Run(source=forecaster[0], model=forecaster[1], raw=newest.raw)
+    run.issued_at.FromMicroseconds(newest.issued_at)
+    run.known_at.FromMicroseconds(newest.known_at)
+    run.received_at.FromMicroseconds(newest.received_at)
+    for (name, period), parts in sorted(newest.series.items(), key=_by_number):
+        run.series.append(_series(name, period, parts))
+    return run
+
+
+def _by_number(item: tuple[SeriesKey, list[Points]]) -> SeriesKey:
+    (name, period), _ = item
+    return f"{Variable.Value(name.upper()):03d}", period
+
+
+def _series(name: str, period: int, parts: Sequence[Points]) -> RunSeries:
+    """A series in order of valid time; its columns are handed over as they lie on the wire, without
+    a Python number each."""
+    seconds = np.concatenate([part[0] for part in parts])
+    values = np.concatenate([part[1] for part in parts])
+    if (seconds[1:] <= seconds[:-1]).any():
+        seconds, last = np.unique(seconds[::-1], return_index=True)
+        values = values[::-1][last]
+    series = RunSeries(variable=name.upper(), period=period)
+    series.MergeFromString(_packed(3, seconds.astype("<i8").tobytes()))
+    series.MergeFromString(_packed(4, values.astype("<f8").tobytes()))
+    return series
+
+
+def _packed(number: int, content: bytes) -> bytes:
+    """A length-delimited field as protobuf writes it: tag, length, content."""
+    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    groups = bytearray()
+    while number > 127:
+        groups.append(number & 127 | 128)
+        number >>= 7
+    groups.append(number)
+    return bytes(groups)

@@ -1,0 +1,122 @@
+"""The members of a raw object: the answers of a collect task, or the files of an upload."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import BinaryIO, cast
+
+from google.protobuf.json_format import Parse
+from google.protobuf.message import DecodeError
+from google.protobuf.proto import parse_length_prefixed
+from skyblend.preprocess.archives import Lost, unpack
+from skyblend.preprocess.bounded import Limits
+from skyblend.protos.v1.records_pb2 import RawAnswer, Upload
+from skyblend.runtime import names
+from skyblend.runtime.storage import Storage
+from skyblend.sources.contract import Payload, Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What is known of a raw object as a whole, from the object itself: a repeat finds the same."""
+
+    raw: str
+    source: str  # empty: each member is recognised
+    file_name: str
+    received_at: datetime
+    collect: bool
+
+    @property
+    def is_upload(self) -> bool:
+        return names.is_upload(self.raw)
+
+    @property
+    def day(self) -> date:
+        return self.received_at.date()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One answer or file; `raw` is what stands in its records, `source` is empty where it is to be
+    recognised."""
+
+    name: str
+    raw: str
+    source: str
+    payload: Payload
+
+
+def origin(storage: Storage, raw: str) -> Origin:
+    """What is known of the raw object; raises Absent where it, or what should stand beside it, is
+    not there."""
+    if names.is_upload(raw):
+        upload = Parse(
+            storage.read(names.upload_meta(raw)).data, Upload(), ignore_unknown_fields=True
+        )
+        return Origin(
+            raw=raw,
+            source=upload.source,
+            file_name=upload.file_name,
+            received_at=upload.received_at.ToDatetime(UTC),
+            collect=upload.collect,
+        )
+    with storage.open(raw) as stream:
+        fetch = _first(stream).fetch
+    return Origin(
+        raw=raw,
+        source=fetch.source,
+        file_name="",
+        received_at=fetch.received_at.ToDatetime(UTC),
+        collect=False,
+    )
+
+
+def members(origin: Origin, stream: BinaryIO, limits: Limits) -> Iterator[Member | Lost]:
+    """The members one by one; each one's body is open until the next is asked for."""
+    if not origin.is_upload:
+        yield from _answers(origin, stream)
+        return
+    for part in unpack(origin.file_name, stream, limits):
+        yield part if isinstance(part, Lost) else _uploaded(origin, part.name, part.body)
+
+
+def _uploaded(origin: Origin, name: str, body: BinaryIO) -> Member:
+    payload = Payload(body=body, received_at=origin.received_at, name=name, upload=True)
+    return Member(name, f"{origin.raw}#{name}", origin.source, payload)
+
+
+def _answers(origin: Origin, stream: BinaryIO) -> Iterator[Member | Lost]:
+    number = 0
+    while True:
+        name = f"answer {number}"
+        try:
+            answer = parse_length_prefixed(RawAnswer, cast(io.BytesIO, stream))
+        except (DecodeError, ValueError) as error:
+            yield Lost(name, Refusal(name, "a whole answer as ingest stores it", str(error)))
+            return
+        if answer is None:
+            return
+        yield _answered(origin, name, answer)
+        number += 1
+
+
+def _answered(origin: Origin, name: str, answer: RawAnswer) -> Member:
+    fetch = answer.fetch
+    payload = Payload(
+        body=io.BytesIO(answer.body),
+        received_at=fetch.received_at.ToDatetime(UTC),
+        endpoint=fetch.endpoint,
+        url=fetch.url,
+        places=tuple(fetch.places),
+        status=fetch.status,
+        headers=dict(fetch.headers),
+    )
+    return Member(name, origin.raw, fetch.source, payload)
+
+
+def _first(stream: BinaryIO) -> RawAnswer:
+    try:
+        return parse_length_prefixed(RawAnswer, cast(io.BytesIO, stream)) or RawAnswer()
+    except (DecodeError, ValueError):
+        return RawAnswer()  # `members` says what is wrong with it

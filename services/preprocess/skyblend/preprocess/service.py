@@ -1,0 +1,95 @@
+"""The requests of preprocess: the push endpoint, and what tells how it is."""
+
+import logging
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import BinaryIO, cast
+
+from flask import Request, Response
+from skyblend.preprocess.process import process
+from skyblend.protos.v1.events_pb2 import RawStored
+from skyblend.runtime import guards, metrics, names
+from skyblend.runtime.bus import ROUTES, push
+from skyblend.runtime.logs import trace
+from skyblend.runtime.place import Runtime
+from skyblend.runtime.storage import StorageError
+
+LOG = logging.getLogger(__name__)
+PUSH = ROUTES["RawStored"]
+_LARGEST_PUSH = 1 << 20  # bytes
+
+
+def respond(request: Request, runtime: Runtime) -> Response:
+    """The answer to a request: 204 for a push that is done, whatever was refused of it; 5xx only
+    where a repeat helps."""
+    try:
+        response = _answer(request, runtime)
+    except guards.Refused as refused:
+        response = Response(*guards.problem(refused.refusal))
+    path = request.path if request.path in (PUSH, *_GETS) else "other"
+    metrics.REQUESTS.labels("preprocess", path, str(response.status_code)).inc()
+    return response
+
+
+def _answer(request: Request, runtime: Runtime) -> Response:
+    if request.path == PUSH and request.method == "POST":
+        return _pushed(request, runtime)
+    if request.path in _GETS and request.method == "GET":
+        _refuse_if(guards.check_host(request.host, runtime.settings.allowed_hosts))
+        return _GETS[request.path](runtime)
+    raise guards.Refused(guards.Refusal(404, "not found", f"{request.method} {request.path[:80]}"))
+
+
+def _pushed(request: Request, runtime: Runtime) -> Response:
+    allowed = runtime.settings.allowed_hosts
+    _refuse_if(guards.check_post(request.headers, token=runtime.token, allowed=allowed))
+    body = guards.read_body(
+        cast(BinaryIO, request.stream), _LARGEST_PUSH, length=request.content_length
+    )
+    try:
+        pushed = push.decode(body)
+    except push.BadPush as bad:
+        raise guards.Refused(guards.Refusal(400, "malformed push", str(bad))) from None
+    if not isinstance(pushed.event, RawStored):
+        raise guards.Refused(
+            guards.Refusal(400, "malformed push", f"expected RawStored, got {pushed.type}")
+        )
+    with trace(pushed.trace):
+        return _process(runtime, pushed.event)
+
+
+def _process(runtime: Runtime, event: RawStored) -> Response:
+    try:
+        process(runtime, event, now=datetime.now(UTC))
+    except (StorageError, OSError) as error:
+        LOG.exception("%s is not processed", event.object)
+        trouble = guards.Refusal(
+            503, "storage trouble", f"{type(error).__name__}; the push is tried again"
+        )
+        raise guards.Refused(trouble) from error
+    return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _refuse_if(refusal: guards.Refusal | None) -> None:
+    if refusal is not None:
+        raise guards.Refused(refusal)
+
+
+def _health(_: Runtime) -> Response:
+    return Response('{"status": "ok"}', content_type="application/json")
+
+
+def _ready(runtime: Runtime) -> Response:
+    """Ready where the bucket answers."""
+    try:
+        runtime.storage.generation(names.PLACES)
+    except (StorageError, OSError) as error:
+        raise guards.Refused(guards.Refusal(503, "not ready", type(error).__name__)) from error
+    return _health(runtime)
+
+
+def _metrics(_: Runtime) -> Response:
+    return Response(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
+
+
+_GETS = {"/health": _health, "/ready": _ready, "/metrics": _metrics}
