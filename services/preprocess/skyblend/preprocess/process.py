@@ -9,6 +9,7 @@ RecordsReady: the event comes again, finds the mark and publishes.
 """
 
 import logging
+from collections.abc import Mapping, Set
 from datetime import datetime
 
 from skyblend.preprocess import quarantine
@@ -74,7 +75,7 @@ def _write_records(runtime: Runtime, kind: str, name: str, taken: Intake) -> Non
 
 def _processed(runtime: Runtime, source: Origin, taken: Intake, *, now: datetime) -> Processed:
     rows = sum(taken.files.written.values())
-    versions = _versions(runtime, source.raw) if source.is_upload else None
+    versions = _versions(runtime, source.raw, taken.files.variables) if source.is_upload else None
     return Processed(
         raw=source.raw,
         file_name=source.file_name,
@@ -92,10 +93,14 @@ def _processed(runtime: Runtime, source: Origin, taken: Intake, *, now: datetime
     )
 
 
-def _versions(runtime: Runtime, raw: str) -> int:
+def _versions(runtime: Runtime, raw: str, variables: Mapping[str, Set[str]]) -> int:
     """How many rows of an upload say something new; too slow to be asked after every fetch."""
-    query = Query(view=View.VERSIONS, raw=raw)
-    return runtime.tables.forecasts(query).num_rows + runtime.tables.observations(query).num_rows
+    reads = {FORECASTS: runtime.tables.forecasts, OBSERVATIONS: runtime.tables.observations}
+    return sum(
+        reads[kind](Query(view=View.VERSIONS, raw=raw, variables=tuple(sorted(names)))).num_rows
+        for kind, names in variables.items()
+        if names
+    )
 
 
 def _ready(done: Processed) -> RecordsReady:

@@ -26,6 +26,7 @@ class RecordFiles:
 
     def __init__(self) -> None:
         self.written = {FORECASTS: 0, OBSERVATIONS: 0}
+        self.variables: dict[str, set[str]] = {FORECASTS: set(), OBSERVATIONS: set()}
         self._files: dict[str, BinaryIO] = {}
         self._writers: dict[str, pq.ParquetWriter] = {}
 
@@ -36,6 +37,7 @@ class RecordFiles:
         table = to_table(rows, flags)
         self._writer(rows.kind, table.schema).write_table(table, row_group_size=rows.count)
         self.written[rows.kind] += rows.count
+        self.variables[rows.kind] |= rows.values.keys()
 
     def finished(self, kind: str) -> BinaryIO | None:
         """The whole file, at its start; None where there are no rows of the kind."""
