@@ -1,13 +1,13 @@
-"""The model of a series as it is served: linear mean and spread, calibrated levels, and honest widening.
+"""The model of a series as it is served: linear mean and spread, calibrated levels, and honest
+widening.
 
-Widening: a forecast from runs older than usual gets the spread of their true age, by the default spreads; a forecast that
-lacks forecasters which are usually there gets a stated share more.
+Widening: a forecast from runs older than usual gets the spread of their true age, by the default
+spreads; a forecast that lacks forecasters which are usually there gets a stated share more.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-
 from skyblend.predict.blend.columns import Floats
 from skyblend.predict.blend.features import Features
 from skyblend.predict.blend.linear import Linear
@@ -18,7 +18,8 @@ ABSENCE = 0.3  # share of spread more where all usual forecasters but none are t
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Mean [n] and quantiles [n, LEVELS], in the variable's unit; NaN where no forecaster is there."""
+    """Mean [n] and quantiles [n, LEVELS], in the variable's unit; NaN where no forecaster is
+    there."""
 
     mean: Floats
     quantiles: Floats
@@ -26,7 +27,8 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """`usual_age` in hours is what nearly all runs were younger than; `presence` how often each forecaster was there."""
+    """`usual_age` in hours is what nearly all runs were younger than; `presence` how often each
+    forecaster was there."""
 
     series: Series
     linear: Linear
@@ -45,7 +47,7 @@ class Calibrated:
         late = np.maximum(features.age - self.usual_age, 0.0)
         now, then = (default_spread(self.series, features.lead + more) for more in (0.0, late))
         absent = (~features.there * self.presence).sum(axis=1) / max(self.presence.sum(), 1e-9)
-        return then / now * (1 + ABSENCE * absent)
+        return np.asarray(then / now * (1 + ABSENCE * absent))
 
 
 def usual_age(features: Features) -> float:

@@ -1,6 +1,7 @@
 """Forecasts and observations of one series as plain arrays: what features are made of.
 
-Times are int64 microseconds since 1970, UTC. Places and forecasters are codes into the tuples of `Names`.
+Times are int64 microseconds since 1970, UTC. Places and forecasters are codes into the tuples of
+`Names`.
 """
 
 from collections.abc import Mapping
@@ -8,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-
 from skyblend.predict.blend.series import Series
 
 HOUR = 3_600_000_000
@@ -73,8 +73,9 @@ class ObservationColumns:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All that is known of one series. `position` is latitude, longitude (degrees) and elevation (m) of each place, NaN
-    where unknown; `against` says for each place what it is verified against: station, analysis or nothing."""
+    """All that is known of one series. `position` is latitude, longitude (degrees) and elevation
+    (m) of each place, NaN where unknown; `against` says for each place what it is verified
+    against: station, analysis or nothing."""
 
     series: Series
     places: tuple[str, ...]

@@ -1,8 +1,10 @@
-"""What past errors tell: decayed sums of each forecaster's errors per place, hour and lead, and the corrections from them.
+"""What past errors tell: decayed sums of each forecaster's errors per place, hour and lead, and the
+corrections from them.
 
-Sums are kept for (place, class) and (place), where a class is an hour of day and a range of lead; for two memories, a slow
-and a fast one; and for the columns: each forecaster, their mean, the observation itself, and the size of the error of the
-corrected mean. Corrections are shrunk from the place to its neighbours and from them to all places.
+Sums are kept for (place, class) and (place), where a class is an hour of day and a range of
+lead; for two memories, a slow and a fast one; and for the columns: each forecaster, their mean,
+the observation itself, and the size of the error of the corrected mean. Corrections are shrunk
+from the place to its neighbours and from them to all places.
 """
 
 from collections.abc import Mapping
@@ -10,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
 from skyblend.predict.blend.columns import DAY, HOUR, Floats, Ints
 from skyblend.predict.blend.neighbours import nearness, neighbours
 
@@ -18,14 +19,16 @@ MEMORY_DAYS = np.array([20.0, 2.0])
 _HOUR_CLASSES, _LEAD_EDGES = 8, np.array([30.0, 78.0, 150.0])
 CLASSES = _HOUR_CLASSES * (len(_LEAD_EDGES) + 1)
 
-# Pairs at which the place's own history weighs as much as its neighbours', its class as much as the place, the neighbours
-# as much as everybody: (slow, fast) memory. Errors of one place on successive targets are far from independent.
+# Pairs at which the place's own history weighs as much as its neighbours', its class as much as the
+# place, the neighbours as much as everybody: (slow, fast) memory. Errors of one place on successive
+# targets are far from independent.
 OWN_PAIRS = np.array([3.0, 2.0])
 CLASS_PAIRS = np.array([6.0, 4.0])
 AREA_PAIRS = np.array([4.0, 3.0])
 ALL_PAIRS = 5.0
 
-# Memory is kept relative to the start of an epoch, so that weights depend on valid times only and never overflow.
+# Memory is kept relative to the start of an epoch, so that weights depend on valid times only and
+# never overflow.
 EPOCH = 60 * DAY
 
 
@@ -52,8 +55,8 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The sums that bear on some samples (first axis): of the place in the class, the place, its neighbours, the class
-    everywhere, and everything."""
+    """The sums that bear on some samples (first axis): of the place in the class, the place, its
+    neighbours, the class everywhere, and everything."""
 
     own_class: Sums
     own: Sums
@@ -64,8 +67,9 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """Shrunk mean errors [samples, memories, columns] (forecast minus observation; the last two columns are the mean
-    observation and the mean absolute error of the corrected mean), and the weight of the place's own pairs."""
+    """Shrunk mean errors [samples, memories, columns] (forecast minus observation; the last two
+    columns are the mean observation and the mean absolute error of the corrected mean), and the
+    weight of the place's own pairs."""
 
     own: Floats
     area: Floats
@@ -83,7 +87,8 @@ def corrections(evidence: Evidence, prior: Floats) -> Corrections:
 
 
 class Memory:
-    """The running sums; `absorb` takes pairs that became known, `about` gives the evidence as of a time."""
+    """The running sums; `absorb` takes pairs that became known, `about` gives the evidence as of
+    a time."""
 
     def __init__(self, position: Floats, columns: int) -> None:
         """`position` [places, 3] as in `neighbours`."""
@@ -111,12 +116,13 @@ class Memory:
         steps = at // EPOCH - self.epoch
         if steps > 0:
             factor = np.exp(-np.minimum(steps * (EPOCH / DAY), 1e4) / MEMORY_DAYS)[:, None]
-            for sums in (self.cell, self.place, self.all_class, self.all):
-                sums *= factor
+            self.cell, self.place = self.cell * factor, self.place * factor
+            self.all_class, self.all = self.all_class * factor, self.all * factor
             self.epoch = at // EPOCH
 
     def absorb(self, place: Ints, kind: Ints, valid: Ints, added: Floats, change: Floats) -> None:
-        """Add pairs: `added` [pairs, columns] is 1 where a column gets its first value, `change` what its sum gains."""
+        """Add pairs: `added` [pairs, columns] is 1 where a column gets its first value, `change`
+        what its sum gains."""
         age = (valid - self.epoch * EPOCH) / DAY
         weight = np.exp(age[:, None] / MEMORY_DAYS)[:, :, None]
         gains = np.stack([weight * added[:, None, :], weight * change[:, None, :]])

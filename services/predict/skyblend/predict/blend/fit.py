@@ -1,16 +1,17 @@
-"""Fits the model of a series as of a time: coefficients on all that was known, levels on forecasts made out of sample.
+"""Fits the model of a series as of a time: coefficients on all that was known, levels on forecasts
+made out of sample.
 
-For the levels the model is fitted again as of earlier days, each fit forecasts the situations up to the next one, and what
-was observed since is compared with them: the spread of a model is judged only where the model had not been.
+For the levels the model is fitted again as of earlier days, each fit forecasts the situations up
+to the next one, and what was observed since is compared with them: the spread of a model is
+judged only where the model had not been.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-
 from skyblend.predict.blend import linear
-from skyblend.predict.blend.columns import DAY, Flags, Floats, Ints
 from skyblend.predict.blend.calibrated import Calibrated, usual_age
+from skyblend.predict.blend.columns import DAY, Flags, Floats, Ints
 from skyblend.predict.blend.levels import NORMAL, calibrated
 from skyblend.predict.blend.linear import Linear
 from skyblend.predict.blend.lookup import Truth
@@ -22,7 +23,7 @@ _MOST_ROWS = 60_000
 _ORIGINS = 14
 _WARM_UP_DAYS = 7
 _RIDGE, _RIDGE_SCALE = 1.0, 0.5
-_HALF_LIFE_DAYS = 60.0
+_HALF_LIFE_DAYS = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ class Fitter:
         ]
 
     def _forecast(self, origin: int, following: int) -> tuple[Ints, Floats, Floats]:
-        """Forecasts, by the model as of `origin`, of the situations after it and up to `following`."""
+        """Forecasts, by the model as of `origin`, of the situations after it and up to
+        `following`."""
         if origin not in self._earlier:
             self._earlier[origin] = self._coefficients(*self._learnable(origin), origin)
         model, cycle = self._earlier[origin], self._walked.samples.cycle[self._rows]

@@ -1,22 +1,24 @@
-"""Calibrated levels: which standardised residual stands at each quantile level, from forecasts made out of sample."""
+"""Calibrated levels: which standardised residual stands at each quantile level, from forecasts
+made out of sample."""
 
 from statistics import NormalDist
 
 import numpy as np
-
 from skyblend.predict.blend.columns import Floats
 from skyblend.predict.blend.series import LEVELS
 
 NORMAL: Floats = np.array([NormalDist().inv_cdf(float(level)) for level in LEVELS])
 
-# Days of earlier forecasts at which they weigh as much as the Gaussian, for the width and for the lopsidedness of the
-# levels: residuals of one day are far from independent, and a few warm days are no skewness.
+# Days of earlier forecasts at which they weigh as much as the Gaussian, for the width and for the
+# lopsidedness of the levels: residuals of one day are far from independent, and a few warm days are
+# no skewness.
 _WIDTH_DAYS, _SKEW_DAYS = 0.5, 400.0
 _FEWEST = 100
 
 
 def calibrated(residuals: Floats, days: int) -> Floats:
-    """Standardised residuals at LEVELS, ascending; shrunk to a symmetric shape, and to the Gaussian, where days are few."""
+    """Standardised residuals at LEVELS, ascending; shrunk to a symmetric shape, and to the
+    Gaussian, where days are few."""
     good = np.sort(residuals[np.isfinite(residuals)])
     if len(good) < _FEWEST:
         return NORMAL.copy()

@@ -1,14 +1,15 @@
 """The default model: mean and log spread linear in the features, with calibrated quantile levels.
 
-Non-homogeneous regression in the manner of EMOS (Gneiting et al. 2005, https://doi.org/10.1175/MWR2904.1), with the place's
-own past errors among the predictors. Both parts are ridge regressions on standardised features, fitted alternately: the mean
-by weighted least squares with Huber weights, the spread by a log-linear quasi-likelihood of the absolute residual.
+Non-homogeneous regression in the manner of EMOS (Gneiting et al. 2005,
+https://doi.org/10.1175/MWR2904.1), with the place's own past errors among the predictors. Both
+parts are ridge regressions on standardised features, fitted alternately: the mean by weighted
+least squares with Huber weights, the spread by a log-linear quasi-likelihood of the absolute
+residual.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-
 from skyblend.predict.blend.columns import Floats
 from skyblend.predict.blend.features import Features
 
@@ -20,7 +21,8 @@ _MEAN_ABSOLUTE = np.sqrt(2 / np.pi)  # E|z| of a standard Gaussian
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """How features are standardised; a feature that did not vary in training has width 0 and no effect."""
+    """How features are standardised; a feature that did not vary in training has width 0 and no
+    effect."""
 
     centre: Floats
     width: Floats
@@ -83,11 +85,13 @@ def _penalty(columns: int, ridge: float) -> Floats:
 
 def _solved(x: Floats, target: Floats, weight: Floats, ridge: float) -> Floats:
     weighted = x * weight[:, None]
-    return np.linalg.solve(weighted.T @ x + _penalty(x.shape[1], ridge), weighted.T @ target)
+    solved = np.linalg.solve(weighted.T @ x + _penalty(x.shape[1], ridge), weighted.T @ target)
+    return np.asarray(solved, dtype=np.float64)
 
 
 def _log_linear(z: Floats, size: Floats, share: Floats, start: Floats, ridge: float) -> Floats:
-    """Coefficients b of exp(z @ b) so that |residual| / exp(z @ b) has the mean of a Gaussian's; gross errors bounded."""
+    """Coefficients b of exp(z @ b) so that |residual| / exp(z @ b) has the mean of a Gaussian's;
+    gross errors bounded."""
     weighted = z * share[:, None]
     inverse = np.linalg.inv(weighted.T @ z + _penalty(z.shape[1], ridge))
     b = start.copy()

@@ -1,12 +1,12 @@
 """As-of look-ups: the newest run known at a time, and the observation as it was known at a time.
 
-A row that became known later than the time asked is never seen: the tests inject such rows and see no change.
+A row that became known later than the time asked is never seen: the tests inject such rows and
+see no change.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-
 from skyblend.predict.blend.columns import (
     DAY,
     HOUR,
@@ -17,13 +17,15 @@ from skyblend.predict.blend.columns import (
     ObservationColumns,
 )
 
-# Leads (hours) of which a target is learnt from at most once each: every 6 h for two days, then daily to 16 days.
+# Leads (hours) of which a target is learnt from at most once each: every 6 h for two days, then
+# daily to 16 days.
 LEAD_EDGES = np.concatenate([np.arange(0, 48, 6), np.arange(48, 385, 24)]).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Forecast situations: at `cycle`, for `place` and `valid`; int64 arrays of equal length, times in us."""
+    """Forecast situations: at `cycle`, for `place` and `valid`; int64 arrays of equal length,
+    times in us."""
 
     cycle: Ints
     place: Ints
@@ -64,7 +66,8 @@ class _Index:
 
 
 class Targets:
-    """Codes of (place, valid time) pairs; -1 for a pair that was not there when the codes were made."""
+    """Codes of (place, valid time) pairs; -1 for a pair that was not there when the codes were
+    made."""
 
     def __init__(self, place: Ints, valid: Ints) -> None:
         self._valid = np.unique(valid)
@@ -78,7 +81,8 @@ class Targets:
 
 
 class NewestRuns:
-    """For each forecaster, place and valid time the runs in the order in which they became known."""
+    """For each forecaster, place and valid time the runs in the order in which they became
+    known."""
 
     def __init__(self, forecasts: ForecastColumns, forecasters: int) -> None:
         rows, self._forecasters = forecasts.usable(), max(forecasters, 1)
@@ -91,7 +95,8 @@ class NewestRuns:
         self._index = _Index.of(group[keep], self._rows.known)
 
     def at(self, samples: Samples) -> tuple[Floats, Floats]:
-        """Value and issue time (us, as float) of each forecaster's newest run: two arrays [samples, forecasters], NaN where none."""
+        """Value and issue time (us, as float) of each forecaster's newest run: two arrays
+        [samples, forecasters], NaN where none."""
         target = self._targets.code(samples.place, samples.valid)
         group = target[:, None] * self._forecasters + np.arange(self._forecasters)
         group = np.where(target[:, None] < 0, -1, group)
@@ -104,7 +109,8 @@ class NewestRuns:
 
 
 def _newest_so_far(group: Ints, issued: Ints) -> Ints:
-    """Rows that are, when they become known, the newest run of their group (rows sorted by group, known, issued)."""
+    """Rows that are, when they become known, the newest run of their group (rows sorted by
+    group, known, issued)."""
     if not len(group):
         return np.zeros(0, dtype=np.int64)
     rank = np.searchsorted(np.unique(issued), issued)
@@ -133,8 +139,8 @@ class Truth:
         return np.where((row >= 0) & (target >= 0), self._rows.value[row], np.nan)
 
     def versions(self, samples: Samples) -> tuple[Ints, Ints, Floats, Floats]:
-        """All versions of all samples: sample, time at which it became known (never before the valid time), value, and the
-        value before it (NaN for the first)."""
+        """All versions of all samples: sample, time at which it became known (never before the
+        valid time), value, and the value before it (NaN for the first)."""
         target = self._targets.code(samples.place, samples.valid)
         low = np.searchsorted(self._group, target, side="left")
         count = np.searchsorted(self._group, target, side="right") - low
@@ -148,8 +154,8 @@ class Truth:
 
 
 def learning_samples(forecasts: ForecastColumns) -> Samples:
-    """The situations that are learnt from: for each target and lead class the first time in it at which the place got a
-    forecast of anything and one of the target was known."""
+    """The situations that are learnt from: for each target and lead class the first time in it
+    at which the place got a forecast of anything and one of the target was known."""
     rows = forecasts.usable()
     cycles = np.unique(np.stack([rows.place, rows.known]), axis=1)
     order = np.lexsort((rows.known, rows.valid, rows.place))
@@ -176,7 +182,8 @@ def _first_cycles(place: Ints, valid: Ints, known: Ints, cycles: Ints) -> Sample
 
 
 def asked_samples(forecasts: ForecastColumns, cycle: int) -> Samples:
-    """Every (place, valid time) later than `cycle` of which a forecast is known by then, in the order of both."""
+    """Every (place, valid time) later than `cycle` of which a forecast is known by then, in the
+    order of both."""
     rows = forecasts.usable()
     there = (rows.known <= cycle) & (rows.valid > cycle)
     pairs = np.unique(np.stack([rows.place[there], rows.valid[there]]), axis=1)

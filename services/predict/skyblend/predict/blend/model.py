@@ -1,4 +1,5 @@
-"""The file of a model: arrays without pickle, their meaning as JSON, and a vector that tests itself.
+"""The file of a model: arrays without pickle, their meaning as JSON, and a vector that tests
+itself.
 
 ModelError: the bytes are not a model that this code can serve; the text says what differs.
 """
@@ -9,9 +10,10 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-
+from numpy.typing import NDArray
 from skyblend.predict.blend.calibrated import Calibrated, Prediction
 from skyblend.predict.blend.columns import HOUR, Floats, Ints
 from skyblend.predict.blend.evidence import Memory, classes, corrections
@@ -29,7 +31,8 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A trained model of one series with the state of its places as of `state_at` (us). `model_id` names it."""
+    """A trained model of one series, named `model_id`: its coefficients rest on what was known at
+    `learnt_to`, the state of its places on what was known at `state_at` (us)."""
 
     model_id: str
     series: Series
@@ -39,10 +42,12 @@ class Model:
     calibrated: Calibrated
     memory: Memory
     prior: Floats
+    learnt_to: int
     state_at: int
 
     def predict(self, place: str, at: Situations) -> Prediction:
-        """Mean and quantiles of situations of one place at one cycle; `at.position` serves a place without history."""
+        """Mean and quantiles of situations of one place at one cycle; `at.position` serves a
+        place without history."""
         lead = (at.valid - at.cycle) / HOUR
         instant = self.series.period == 0
         kind, now = classes(at.valid, lead, instant=instant), max(int(at.cycle[0]), self.state_at)
@@ -65,9 +70,17 @@ class SelfTest:
 
 
 def encode(model: Model, test: SelfTest) -> bytes:
-    """The model as the bytes of an .npz file."""
-    linear, memory = model.calibrated.linear, model.memory
-    meta = {
+    """The model as the bytes of an .npz file; the same model gives the same bytes."""
+    meta = json.dumps(_meta(model, test), ensure_ascii=False).encode()
+    arrays = _arrays(model) | _test_arrays(test)
+    arrays["meta"] = np.frombuffer(meta, dtype=np.uint8)
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def _meta(model: Model, test: SelfTest) -> dict[str, object]:
+    return {
         "format": FORMAT,
         "model_id": model.model_id,
         "series": model.series.key,
@@ -76,11 +89,19 @@ def encode(model: Model, test: SelfTest) -> bytes:
         "location": location_names(model.forecasters),
         "scale": SCALE_NAMES,
         "usual_age": model.calibrated.usual_age,
+        "learnt_to": model.learnt_to,
         "state_at": model.state_at,
-        "epoch": memory.epoch,
+        "epoch": model.memory.epoch,
         "test_place": test.place,
     }
-    arrays = {
+
+
+_Arrays = dict[str, NDArray[Any]]
+
+
+def _arrays(model: Model) -> _Arrays:
+    linear, memory = model.calibrated.linear, model.memory
+    return {
         "position": model.position,
         "prior": model.prior,
         "levels": model.calibrated.levels,
@@ -95,17 +116,18 @@ def encode(model: Model, test: SelfTest) -> bytes:
         "place": memory.place,
         "all_class": memory.all_class,
         "all": memory.all,
+    }
+
+
+def _test_arrays(test: SelfTest) -> _Arrays:
+    return {
         "test_cycle": test.at.cycle,
         "test_valid": test.at.valid,
         "test_position": test.at.position,
         "test_value": test.at.value,
         "test_issued": test.at.issued,
         "test_quantiles": test.quantiles,
-        "meta": np.frombuffer(json.dumps(meta, ensure_ascii=False).encode(), dtype=np.uint8),
     }
-    file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **arrays)
-    return file.getvalue()
 
 
 def decode(content: bytes, *, sha256: str) -> Model:
@@ -145,10 +167,18 @@ def _model(meta: Mapping[str, object], arrays: Mapping[str, Floats]) -> Model:
     calibrated = Calibrated(series, linear, arrays["levels"], usual_age, arrays["presence"])
     memory = Memory(arrays["position"], len(arrays["prior"]))
     memory.restore(int(str(meta["epoch"])), arrays)
-    state_at = int(str(meta["state_at"]))
     return Model(
-        str(meta["model_id"]), series, names, places, arrays["position"], calibrated, memory, arrays["prior"], state_at
-    )  # fmt: skip
+        model_id=str(meta["model_id"]),
+        series=series,
+        forecasters=names,
+        places=places,
+        position=arrays["position"],
+        calibrated=calibrated,
+        memory=memory,
+        prior=arrays["prior"],
+        learnt_to=int(str(meta["learnt_to"])),
+        state_at=int(str(meta["state_at"])),
+    )
 
 
 def _texts(meta: Mapping[str, object], name: str) -> tuple[str, ...]:
@@ -172,6 +202,4 @@ def _check(model: Model, test: SelfTest) -> None:
     if got.shape != test.quantiles.shape or not np.allclose(
         got, test.quantiles, atol=_TOLERANCE, rtol=0
     ):
-        raise ModelError(
-            f"model {model.model_id}: the self-test gives other quantiles than when it was trained"
-        )
+        raise ModelError(f"{model.model_id}: the self-test gives other quantiles than in training")

@@ -1,17 +1,17 @@
 """Which places are near each other: a kernel of great-circle distance and height."""
 
 import numpy as np
-from skyblend.weather.stations import distance_km
-
 from skyblend.predict.blend.columns import Floats, Ints
+from skyblend.weather.stations import distance_km
 
 NEIGHBOURS = 24
 DISTANCE_KM, HEIGHT_M = 150.0, 400.0
 
 
 def nearness(position: Floats, others: Floats) -> Floats:
-    """Kernel weights [n, m] of positions [n, 3] and others [m, 3]: latitude, longitude, elevation. An unknown elevation
-    counts as one kernel width away, an unknown position as nowhere near."""
+    """Kernel weights [n, m] of positions [n, 3] and others [m, 3]: latitude, longitude,
+    elevation. An unknown elevation counts as one kernel width away, an unknown position as
+    nowhere near."""
     each, other = position[:, None, :], others[None, :, :]
     far = distance_km(each[..., 0], each[..., 1], other[..., 0], other[..., 1]) / DISTANCE_KM
     high = (position[:, 2][:, None] - others[:, 2][None, :]) / HEIGHT_M
@@ -20,7 +20,8 @@ def nearness(position: Floats, others: Floats) -> Floats:
 
 
 def neighbours(position: Floats) -> tuple[Ints, Floats]:
-    """For each place its nearest others [places, k] and their weights; the place itself never counts."""
+    """For each place its nearest others [places, k] and their weights; the place itself never
+    counts."""
     weight = nearness(position, position)
     np.fill_diagonal(weight, 0.0)
     count = min(NEIGHBOURS, len(position))

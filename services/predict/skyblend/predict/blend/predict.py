@@ -1,29 +1,29 @@
 """The blended forecast of a place from the newest runs: what `issue` computes and GET serves."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
-from skyblend.protos.v1.records_pb2 import Latest, Place, Run, RunSeries
-from skyblend.protos.v1.variables_pb2 import Variable
-from skyblend.weather.quality import Cases, check_context
-
 from skyblend.predict.blend.calibrated import Prediction
-from skyblend.predict.blend.columns import Floats, Ints
+from skyblend.predict.blend.columns import Flags, Floats, Ints
 from skyblend.predict.blend.default import default_blend
 from skyblend.predict.blend.features import Situations
 from skyblend.predict.blend.model import Model
 from skyblend.predict.blend.series import BLENDED, Series, forecaster
+from skyblend.protos.v1.records_pb2 import Latest, Place, Run, RunSeries
+from skyblend.protos.v1.variables_pb2 import Variable
+from skyblend.weather.quality import Cases, check_context
 
 _SECOND = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """The forecast of one series at one place. `valid_at` in seconds since 1970; `mean` [n], `quantiles` [n, 19] at LEVELS;
-    `forecasters` counts those that spoke of each time; `used` are indices into latest.runs; `missing` names the model's
-    forecasters that are not there; `model_id` is empty for the mean with its default spread."""
+    """The forecast of one series at one place. `valid_at` in seconds since 1970; `mean` [n],
+    `quantiles` [n, 19] at LEVELS; `forecasters` counts those that spoke of each time; `used` are
+    indices into latest.runs; `missing` names the model's forecasters that are not there;
+    `model_id` is empty for the mean with its default spread."""
 
     series: Series
     model_id: str
@@ -38,10 +38,12 @@ class Blend:
 def predict(
     models: Mapping[str, Model], latest: Latest, *, place: Place, now: datetime
 ) -> list[Blend]:
-    """A forecast of every blended series that `latest` tells of, for all its times after `now`, in order of the series.
+    """A forecast of every blended series that `latest` tells of, for all its times after `now`, in
+    order of the series.
 
-    `models` are the champions by series key; a series without one, or none of whose forecasters is there, gets the mean of
-    all with the default spread. Runs that became known after `now` are not looked at.
+    `models` are the champions by series key; a series without one, or none of whose forecasters
+    is there, gets the mean of all with the default spread. Runs that became known after `now`
+    are not looked at.
     """
     at = round(now.timestamp() * _SECOND)
     found = sorted({one for run in latest.runs for one in _series(run)})
@@ -60,13 +62,19 @@ def _name(part: RunSeries) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Runs:
-    """The runs that tell of one series: index into latest.runs, issue time (us), times (us) and values of each."""
+    """The runs that tell of one series: index into latest.runs, issue time (us), times (us) and
+    values of each."""
 
     index: tuple[int, ...]
     names: tuple[str, ...]
     issued: Ints
     valid: Ints
-    value: Floats  # [forecasters, valid times], NaN where it does not speak
+    value: Floats  # [forecasters, valid times], NaN where one does not speak
+
+    def spoken(self) -> "_Runs":
+        """Only the times of which some run tells."""
+        some = np.isfinite(self.value).any(axis=0)
+        return replace(self, valid=self.valid[some], value=self.value[:, some])
 
 
 def _runs(latest: Latest, series: Series, at: int) -> _Runs:
@@ -114,62 +122,55 @@ def _believed(
 
 
 def _blend(model: Model | None, latest: Latest, series: Series, place: Place, at: int) -> Blend:
-    runs = _runs(latest, series, at)
-    some = np.isfinite(runs.value).any(axis=0)
-    known = _arranged(runs, model.forecasters) if model else runs.value
-    if model is not None and np.isfinite(known).any(axis=0)[some].all():
-        result = _modelled(model, runs, known[:, some], place, some, at)
-        missing = tuple(name for name in model.forecasters if name not in runs.names)
-    else:
-        model, known, missing = None, runs.value, ()
-        result = default_blend(series, runs.value[:, some].T, runs.issued, runs.valid[some])
-    counts = np.isfinite(known).sum(axis=0)[some]
-    speaks = np.isfinite(runs.value).any(axis=1)
-    names = model.forecasters if model else runs.names
-    used = tuple(
-        number
-        for number, name, there in zip(runs.index, runs.names, speaks, strict=True)
-        if there and name in names
-    )
-    model_id = model.model_id if model else ""
+    runs = _runs(latest, series, at).spoken()
+    plain = default_blend(series, runs.value.T, runs.issued, runs.valid)
+    known = _arranged(runs, model.forecasters).spoken() if model else runs
+    if model is None or not len(known.valid):
+        return _described(series, "", runs, plain)
+    modelled = model.predict(place.id, _situations(known, place, at))
+    # Times of which only forecasters speak that the model does not know keep the default.
+    rows = np.searchsorted(runs.valid, known.valid)
+    plain.mean[rows], plain.quantiles[rows] = modelled.mean, modelled.quantiles
+    blend = _described(series, model.model_id, runs, plain)
+    missing = tuple(name for name in model.forecasters if name not in runs.names)
+    return replace(blend, missing=missing)
+
+
+def _described(series: Series, model_id: str, runs: _Runs, result: Prediction) -> Blend:
+    there = np.isfinite(runs.value)
+    speaks: Flags = np.any(there, axis=1)
+    used = tuple(number for number, says in zip(runs.index, speaks, strict=True) if says)
     return Blend(
-        series,
-        model_id,
-        runs.valid[some] // _SECOND,
-        result.mean,
-        result.quantiles,
-        counts,
-        used,
-        missing,
+        series=series,
+        model_id=model_id,
+        valid_at=runs.valid // _SECOND,
+        mean=result.mean,
+        quantiles=result.quantiles,
+        forecasters=there.sum(axis=0),
+        used=used,
+        missing=(),
     )
 
 
-def _arranged(runs: _Runs, names: tuple[str, ...]) -> Floats:
-    """The values in the order of the model's forecasters."""
-    rows = [
-        runs.value[runs.names.index(name)]
-        if name in runs.names
-        else np.full(len(runs.valid), np.nan)
-        for name in names
-    ]
-    return np.array(rows).reshape(len(names), len(runs.valid))
+def _arranged(runs: _Runs, names: tuple[str, ...]) -> _Runs:
+    """The runs in the order of the model's forecasters, with no values for those that are not
+    there."""
+    row = {name: number for number, name in enumerate(runs.names)}
+    rows = [row.get(name, len(runs.names)) for name in names]
+    value = np.vstack([runs.value, np.full(len(runs.valid), np.nan)])[rows]
+    issued = np.append(runs.issued, 0)[rows]
+    index = tuple((*runs.index, -1)[number] for number in rows)
+    return _Runs(index, names, issued, runs.valid, value)
 
 
-def _modelled(
-    model: Model, runs: _Runs, known: Floats, place: Place, some: np.ndarray, at: int
-) -> Prediction:
-    times = dict(zip(runs.names, runs.issued, strict=True))
-    issued = np.array([float(times.get(name, np.nan)) for name in model.forecasters])
-    valid = runs.valid[some]
-    position = [
-        getattr(place, name) if place.HasField(name) else np.nan
-        for name in ("latitude", "longitude", "elevation")
-    ]
-    situations = Situations(
-        np.full(len(valid), at),
-        valid,
-        np.tile(position, (len(valid), 1)),
-        known.T,
-        np.where(np.isfinite(known.T), issued, np.nan),
+def _situations(runs: _Runs, place: Place, at: int) -> Situations:
+    names = ("latitude", "longitude", "elevation")
+    position = [getattr(place, name) if place.HasField(name) else np.nan for name in names]
+    count = len(runs.valid)
+    return Situations(
+        cycle=np.full(count, at),
+        valid=runs.valid,
+        position=np.tile(position, (count, 1)),
+        value=runs.value.T,
+        issued=np.where(np.isfinite(runs.value), runs.issued[:, None], np.nan).T,
     )
-    return model.predict(place.id, situations)

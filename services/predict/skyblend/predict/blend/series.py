@@ -1,6 +1,7 @@
 """Which series are blended, and how: one row per variable.
 
-A series is a variable with its period: an extreme of 12 hours and one of 24 are two series and share nothing.
+A series is a variable with its period: an extreme of 12 hours and one of 24 are two series and
+share nothing.
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,9 @@ LEVELS: NDArray[np.float64] = np.round(np.arange(0.05, 0.96, 0.05), 2)
 
 @dataclass(frozen=True, slots=True)
 class Blended:
-    """How a variable is blended: `error_limit` bounds one error's influence, `spread` is the default standard deviation
-    (lead in hours, spread), interpolated; all in the variable's unit. `distribution` names the predictive family."""
+    """How a variable is blended: `error_limit` bounds one error's influence, `spread` is the
+    default standard deviation (lead in hours, spread), interpolated; all in the variable's unit.
+    `distribution` names the predictive family."""
 
     variable: str
     distribution: str
@@ -26,7 +28,8 @@ class Blended:
 
 _TEMPERATURE = ((0.0, 1.6), (24.0, 2.0), (72.0, 2.7), (120.0, 3.6), (240.0, 5.5))
 
-# Default spreads: roughly the error of a raw forecast for a point (2 to 2.5 degC on the first two days in the archives).
+# Default spreads: roughly the error of a raw forecast for a point (2 to 2.5 degC on the first two
+# days in the archives).
 BLENDED = {
     row.variable: row
     for row in (
@@ -62,7 +65,7 @@ class Series:
 def default_spread(series: Series, lead: NDArray[np.float64]) -> NDArray[np.float64]:
     """Standard deviation of a forecast of `lead` hours where nothing was measured."""
     hours, spread = zip(*series.blended.spread, strict=True)
-    return np.interp(lead, hours, spread)
+    return np.asarray(np.interp(lead, hours, spread), dtype=np.float64)
 
 
 def forecaster(source: str, model: str) -> str:

@@ -1,13 +1,14 @@
-"""The walk through history: the features of every sample from exactly what was known at its own cycle.
+"""The walk through history: the features of every sample from exactly what was known at its own
+cycle.
 
-Time runs forwards once. Before the samples of a cycle are looked at, all observations known by then are absorbed, later
-versions as differences to the ones before; nothing later has been touched.
+Time runs forwards once. Before the samples of a cycle are looked at, all observations known by
+then are absorbed, later versions as differences to the ones before; nothing later has been
+touched.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-
 from skyblend.predict.blend.columns import HOUR, Flags, Floats, History, Ints
 from skyblend.predict.blend.evidence import Corrections, Memory, classes, corrections
 from skyblend.predict.blend.features import Features, Situations, corrected_mean, features, mean_of
@@ -27,7 +28,8 @@ class _Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """Samples in order of their cycles, with their features; `memory` holds all that was known at the end."""
+    """Samples in order of their cycles, with their features; `memory` holds all that was known
+    at the end."""
 
     samples: Samples
     situations: Situations
@@ -45,7 +47,8 @@ def prior(history: History) -> Floats:
 def walk(
     history: History, samples: Samples, *, learnt: Flags, truth: Truth, until: int | None = None
 ) -> Walked:
-    """Features of `samples` (sorted by cycle); errors are learnt from those marked `learnt` once they are observed."""
+    """Features of `samples` (sorted by cycle); errors are learnt from those marked `learnt` once
+    they are observed."""
     runs = NewestRuns(history.forecasts, len(history.forecasters))
     value, issued = runs.at(samples)
     situations = Situations(
@@ -110,13 +113,14 @@ class _Walk:
                 samples.place[sample],
                 self._kind[sample],
                 samples.valid[sample],
-                added * 1.0,
+                added.astype(np.float64),
                 change,
             )
         return end
 
     def _errors(self, sample: Ints, observed: Floats) -> Floats:
-        """Errors of the forecasters and their mean, the observation, and the size of the corrected mean's error."""
+        """Errors of the forecasters and their mean, the observation, and the size of the
+        corrected mean's error."""
         seen = observed[:, None]
         errors = np.column_stack([self._value[sample], self._mean[sample]]) - seen
         size = np.abs(self._corrected[sample][:, None] - seen)

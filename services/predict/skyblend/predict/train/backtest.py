@@ -1,4 +1,5 @@
-"""Walks forward through history: at each cycle the forecasts that would have been issued, by models that knew no more."""
+"""Walks forward through history: at each cycle the forecasts that would have been issued, by
+models that knew no more."""
 
 import csv
 import hashlib
@@ -9,9 +10,6 @@ from pathlib import Path
 from typing import TextIO
 
 import numpy as np
-from skyblend.runtime import places as configured
-from skyblend.runtime.place import Runtime
-
 from skyblend.predict.blend.calibrated import Calibrated, Prediction
 from skyblend.predict.blend.columns import DAY, Floats, History, Ints
 from skyblend.predict.blend.default import default_blend
@@ -20,6 +18,8 @@ from skyblend.predict.blend.lookup import Samples, Truth, asked_samples, learnin
 from skyblend.predict.blend.series import LEVELS
 from skyblend.predict.blend.walk import Walked, walk
 from skyblend.predict.train.history import histories
+from skyblend.runtime import places as configured
+from skyblend.runtime.place import Runtime
 
 HEADER = (
     "place_id",
@@ -52,7 +52,8 @@ class Holdout:
 
 @dataclass(frozen=True, slots=True)
 class BacktestReport:
-    """What a backtest wrote: rows, cycles, models fitted, and cycles that had no model and got the default spread."""
+    """What a backtest wrote: rows, cycles, models fitted, and cycles that had no model and got
+    the default spread."""
 
     rows: int
     cycles: int
@@ -70,10 +71,12 @@ def backtest(
     cycles: Sequence[time] = (),
     holdout: Holdout | None = None,
 ) -> BacktestReport:
-    """Write a row for each cycle, place and valid time (UTC date from `first` to `last`) that a forecast was known of.
+    """Write a row for each cycle, place and valid time (UTC date from `first` to `last`) that a
+    forecast was known of.
 
-    Cycles are the times at which forecasts became known, or every day at the times `cycles`. A model is fitted at the first
-    cycle of a UTC day on what was known then; features are as of each cycle.
+    Cycles are the times at which forecasts became known, or every day at the times `cycles`. A
+    model is fitted at the first cycle of a UTC day on what was known then; features are as of
+    each cycle.
     """
     low, high = _midnight(first), _midnight(last + timedelta(days=1))
     found = histories(
@@ -94,7 +97,8 @@ def backtest(
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """The forecasts of one cycle; `model` is None for the default spread, `fitted` whether it was fitted now."""
+    """The forecasts of one cycle; `model` is None for the default spread, `fitted` whether it
+    was fitted now."""
 
     samples: Samples
     prediction: Prediction

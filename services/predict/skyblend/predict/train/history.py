@@ -1,16 +1,12 @@
-"""From tables to columns: the history of one series as it was known at a time, and the newest runs as of a time."""
+"""From tables to columns: the history of one series as it was known at a time, and the newest
+runs as of a time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-from skyblend.protos.v1.records_pb2 import Latest, Place, Run
-from skyblend.protos.v1.variables_pb2 import Variable
-from skyblend.runtime.tables import Query, Tables, View
-from skyblend.weather.quality import Cases, check_context
-
 from skyblend.predict.blend.columns import (
     Flags,
     Floats,
@@ -20,6 +16,10 @@ from skyblend.predict.blend.columns import (
     ObservationColumns,
 )
 from skyblend.predict.blend.series import BLENDED, Series, forecaster
+from skyblend.protos.v1.records_pb2 import Latest, Place, Run
+from skyblend.protos.v1.variables_pb2 import Variable
+from skyblend.runtime.tables import Query, Tables, View
+from skyblend.weather.quality import Cases, check_context
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +30,8 @@ _POSITION = ("latitude", "longitude", "elevation")
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Rows of one table: text columns as codes with their names, times in us, the value and its flags."""
+    """Rows of one table: text columns as codes with their names, times in us, the value and its
+    flags."""
 
     text: Mapping[str, tuple[Ints, tuple[str, ...]]]
     time: Mapping[str, Ints]
@@ -44,7 +45,8 @@ class _Rows:
 def histories(
     tables: Tables, variables: tuple[str, ...], *, as_of: datetime, places: Mapping[str, Place]
 ) -> list[History]:
-    """The history of every blended series of `variables` that forecasts exist of, as it was known at `as_of`.
+    """The history of every blended series of `variables` that forecasts exist of, as it was known
+    at `as_of`.
 
     `places` are the configured ones: their positions count before those of the records.
     """
@@ -64,10 +66,7 @@ def histories(
 
 def _rows(table: "pa.Table", variable: str, text: tuple[str, ...]) -> _Rows:
     valid = "valid_at" if "valid_at" in table.column_names else "observed_at"
-    times = {"valid": valid, "known": "known_at", "issued": "issued_at"}
-    table = table.sort_by(
-        [(name, "ascending") for name in ("known_at", "received_at", "raw", valid)]
-    )
+    times = {"valid": valid, "known": "known_at", "issued": "issued_at", "received": "received_at"}
     return _Rows(
         text={name: _codes(table, name) for name in text},
         time={to: _times(table, name) for to, name in times.items() if name in table.column_names},
@@ -118,23 +117,63 @@ def _history(
     names = tuple(sorted({place_names[code] for code in np.unique(place_codes[mine])}))
     place = _recoded(place_codes, place_names, names)
     observed_place = _recoded(*observations.text["place_id"], names)
-    chosen, against = _one_kind(observations, observed_place, seen & (observed_place >= 0), names)
     who, forecasters = _forecasters(forecasts, mine)
-    doubted, disbelieved = _doubts(
-        series, forecasts, mine, place, who, observations, chosen, observed_place
+    stated = _in_order(forecasts, np.flatnonzero(mine), place, who)
+    told = ForecastColumns(
+        place=place[stated],
+        forecaster=who[stated],
+        issued=forecasts.time["issued"][stated],
+        valid=forecasts.time["valid"][stated],
+        known=forecasts.time["known"][stated],
+        value=forecasts.value[stated],
+        flagged=forecasts.flagged[stated],
     )
-    rows = np.flatnonzero(mine)
-    columns = ForecastColumns(
-        place[rows], who[rows], forecasts.time["issued"][rows], forecasts.time["valid"][rows],
-        forecasts.time["known"][rows], forecasts.value[rows], forecasts.flagged[rows] | doubted,
-    )  # fmt: skip
-    picked = np.flatnonzero(chosen)
+    chosen, against = _one_kind(observations, observed_place, seen & (observed_place >= 0), names)
+    source = observations.text["source"][0]
+    observed = _in_order(observations, np.flatnonzero(chosen), observed_place, source)
     truth = ObservationColumns(
-        observed_place[picked], observations.time["valid"][picked], observations.time["known"][picked],
-        observations.value[picked], observations.flagged[picked] | disbelieved,
-    )  # fmt: skip
-    position = _positions(names, places, forecasts.position[rows], place[rows])
-    return History(series, names, forecasters, position, columns, truth, against)
+        place=observed_place[observed],
+        valid=observations.time["valid"][observed],
+        known=observations.time["known"][observed],
+        value=observations.value[observed],
+        flagged=observations.flagged[observed],
+    )
+    position = _positions(names, places, forecasts.position[stated], told.place)
+    told, truth = _doubted(series, told, truth)
+    return History(series, names, forecasters, position, told, truth, against)
+
+
+def _in_order(rows: _Rows, chosen: Ints, place: Ints, who: Ints) -> Ints:
+    """The rows in an order that does not depend on how the table gave them."""
+    times = [rows.time[name][chosen] for name in ("received", "known")]
+    keys = (rows.value[chosen], rows.time["valid"][chosen], who[chosen], place[chosen], *times)
+    return chosen[np.lexsort(keys)]
+
+
+def _doubted(
+    series: Series, told: ForecastColumns, truth: ObservationColumns
+) -> tuple[ForecastColumns, ObservationColumns]:
+    """The columns with the flags of the context checks too, each as of the row's own known_at."""
+    first, second = check_context(
+        series.variable,
+        forecasts=_cases(series, told, told.forecaster),
+        observations=_cases(series, truth, np.zeros(len(truth.place), dtype=np.int64)),
+    )
+    return (
+        replace(told, flagged=told.flagged | first.flagged),
+        replace(truth, flagged=truth.flagged | second.flagged),
+    )
+
+
+def _cases(series: Series, rows: ForecastColumns | ObservationColumns, who: Ints) -> Cases:
+    return Cases(
+        place=rows.place,
+        forecaster=who,
+        period=np.full(len(rows.place), series.period),
+        valid_at=rows.valid.view("datetime64[us]"),
+        known_at=rows.known.view("datetime64[us]"),
+        value=np.where(rows.flagged, np.nan, rows.value),
+    )
 
 
 def _recoded(codes: Ints, names: tuple[str, ...], to: tuple[str, ...]) -> Ints:
@@ -162,8 +201,8 @@ def _forecasters(rows: _Rows, mine: Flags) -> tuple[Ints, tuple[str, ...]]:
 def _one_kind(
     rows: _Rows, place: Ints, usable: Flags, names: tuple[str, ...]
 ) -> tuple[Flags, dict[str, str]]:
-    """The observations of one kind and one source for each place: of stations and users where there are any, else of analysis.
-    Of several sources the one that observed most."""
+    """The observations of one kind and one source for each place: of stations and users where
+    there are any, else of analysis. Of several sources the one that observed most."""
     kinds, kind_names = rows.kind
     analysis = np.array([name == ANALYSIS for name in kind_names] or [False])[kinds]
     source, source_names = rows.text["source"]
@@ -175,28 +214,6 @@ def _one_kind(
     heard = rank.sum(axis=(1, 2)) > 0
     labels = np.where(kind == 1, ANALYSIS, STATION)
     return chosen, {name: str(labels[code]) for code, name in enumerate(names) if heard[code]}
-
-
-def _doubts(
-    series: Series, forecasts: _Rows, mine: Flags, place: Ints, who: Ints,
-    observations: _Rows, chosen: Flags, observed_place: Ints,
-) -> tuple[Flags, Flags]:  # fmt: skip
-    """Which values the context checks flag, each as of its own known_at."""
-    told = _cases(series, forecasts, mine, place, who)
-    seen = _cases(series, observations, chosen, observed_place, observations.text["source"][0])
-    first, second = check_context(series.variable, forecasts=told, observations=seen)
-    return first.flagged, second.flagged
-
-
-def _cases(series: Series, rows: _Rows, mine: Flags, place: Ints, who: Ints) -> Cases:
-    return Cases(
-        place=place[mine],
-        forecaster=who[mine],
-        period=np.full(int(mine.sum()), series.period),
-        valid_at=rows.time["valid"][mine].view("datetime64[us]"),
-        known_at=rows.time["known"][mine].view("datetime64[us]"),
-        value=np.where(rows.flagged[mine], np.nan, rows.value[mine]),
-    )
 
 
 def _positions(
@@ -217,7 +234,8 @@ def _positions(
 
 
 def latest_as_of(tables: Tables, place_id: str, at: datetime) -> Latest:
-    """The newest run of each forecaster for a place as it was known at `at`, with the times after it; for `forecast --at`."""
+    """The newest run of each forecaster for a place as it was known at `at`, with the times
+    after it; for `forecast --at`."""
     latest = Latest(place_id=place_id)
     runs: dict[tuple[str, str], tuple[datetime, Run]] = {}
     for variable in BLENDED:
