@@ -3,10 +3,12 @@
 from skyblend.sources.contract import Source
 from skyblend.sources.nws_scs import nws_scs
 from skyblend.sources.open_meteo import open_meteo
+from skyblend.sources.tidy import tidy
 
 SOURCES: dict[str, Source] = {
     "open_meteo": open_meteo,
     "nws_scs": nws_scs,
+    "tidy": tidy,
 }
 
 

@@ -1,0 +1,337 @@
+"""Tidy files: forecasts or observations, one row for each time, one column for each variable; CSV or Parquet.
+
+Times are ISO 8601 with a zone, names and units canonical, an empty field missing. Without a `period` column a row is split by
+each variable's default period. A row that is wrong is refused by line and column; a wrong header refuses the file.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+from skyblend.protos.v1.records_pb2 import Place
+from skyblend.sources.cells import Clock, is_id, numbers, rows_of, texts
+from skyblend.sources.contract import (
+    Attribution,
+    BadPayload,
+    Decoded,
+    Forecasts,
+    Labels,
+    Observations,
+    Payload,
+    Refusal,
+    Request,
+    Schedule,
+    Text,
+)
+from skyblend.sources.duplicates import Seen, hashes
+from skyblend.sources.tables import Chunk, Table, read_table
+from skyblend.sources.times import Instants, instant
+from skyblend.weather.variables import BY_NAME, Kind
+
+NAME = "tidy"
+
+_POSITION = ("latitude", "longitude", "elevation")
+_LIMITS = {"latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0), "elevation": (-500.0, 9000.0)}
+_KINDS = ("station", "analysis", "user")
+_LONGEST_PERIOD = 31 * 86400
+_TEN_MINUTES = np.timedelta64(600, "s")
+_IGNORED = ("flags",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The columns of one kind of tidy file; `texts` with the default of a column that is absent or empty."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    texts: Mapping[str, str | None]
+    time: str  # of the key; known_at is this where the file names none
+    times: tuple[str, ...]
+
+
+_FORECASTS = _Layout(
+    required=("source", "place_id", *_POSITION, "issued_at", "valid_at"),
+    optional=("model", "member", "period", "known_at"),
+    texts={"source": None, "model": "", "member": "", "place_id": None},
+    time="issued_at",
+    times=("issued_at", "valid_at"),
+)
+_OBSERVATIONS = _Layout(
+    required=("place_id", *_POSITION, "observed_at"),
+    optional=("source", "kind", "period", "known_at"),
+    texts={"source": "upload", "kind": "station", "place_id": None},
+    time="observed_at",
+    times=("observed_at",),
+)
+
+
+def _attribution() -> Attribution:
+    return Attribution(licence="", text="Uploaded by the user", url="", commercial=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Tidy:
+    """The source of uploaded tidy files; the records' own source stands in the file."""
+
+    name: str = NAME
+    publication_delay: timedelta = timedelta(0)
+    schedules: tuple[Schedule, ...] = ()
+    attribution: Attribution = field(default_factory=_attribution)
+
+    def requests(
+        self, endpoint: str, places: Sequence[Place], *, slot: datetime, options: Mapping[str, str]
+    ) -> Iterator[Request]:
+        """Nothing: files are only uploaded."""
+        return iter(())
+
+    def recognises(self, name: str, head: bytes) -> bool:
+        """Parquet, or a first line of CSV with a column that only tidy files have."""
+        if head.startswith(b"PAR1"):
+            return True
+        if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return name.lower().endswith((".csv", ".csv.gz"))
+        first = head.split(b"\n", 1)[0].decode("latin-1").removeprefix("ï»¿")
+        columns = {column.strip(' "\r') for column in first.split(",")}
+        return not columns.isdisjoint(("place_id", "issued_at", "valid_at", "observed_at"))
+
+    def decode(self, payload: Payload) -> Iterator[Decoded]:
+        """Records and refused rows, chunk after chunk. Raises BadPayload for a wrong header or a file that cannot be read."""
+        table = read_table(NAME, payload.body)
+        layout = _layout(table.header)
+        reader = _Reader(table, layout, instant(payload.received_at))
+        for chunk in table.chunks:
+            yield from chunk.refusals
+            yield from reader.records(chunk)
+
+
+def _layout(header: Sequence[str]) -> _Layout:
+    """Forecasts or observations, by the header. Raises BadPayload that names the columns that are wrong."""
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise _bad_header("each column once", f"repeated: {', '.join(repeated)}")
+    layout = _OBSERVATIONS if "observed_at" in header else _FORECASTS
+    missing = [name for name in layout.required if name not in header]
+    if missing:
+        raise _bad_header(f"columns {', '.join(layout.required)}", f"missing: {', '.join(missing)}")
+    known = {*layout.required, *layout.optional, *_IGNORED, *BY_NAME}
+    unknown = [name for name in header if name not in known]
+    if unknown:
+        raise _bad_header("columns of the tidy format", f"unknown: {', '.join(unknown)}"[:200])
+    if not any(name in BY_NAME for name in header):
+        raise _bad_header("a column of a variable", "none")
+    return layout
+
+
+def _bad_header(expected: str, got: str) -> BadPayload:
+    return BadPayload(NAME, where="the header", expected=expected, got=got)
+
+
+class _Rows:
+    """The rows of a chunk that still stand, and why the others do not; a row is refused once."""
+
+    def __init__(self, chunk: Chunk, word: str) -> None:
+        self.chunk, self.word = chunk, word
+        self.kept = np.ones(len(chunk.rows), dtype=np.bool_)
+        self.refusals: list[Refusal] = []
+
+    def refuse(self, rows: Sequence[int], column: str, expected: str) -> None:
+        for row in rows:
+            if self.kept[row]:
+                self.kept[row] = False
+                where = f"{self.word} {self.chunk.rows[row]} column {column}"
+                got = str(self.chunk.cells[column][row])[:80] if column in self.chunk.cells else ""
+                self.refusals.append(Refusal(where, expected, repr(got) if got else "nothing"))
+
+    def refuse_where(self, wrong: NDArray[np.bool_], column: str, expected: str) -> None:
+        if wrong.any():
+            self.refuse(np.flatnonzero(wrong).tolist(), column, expected)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """A chunk as typed columns; `period` is None where each variable has its own."""
+
+    texts: Mapping[str, Labels]
+    times: Mapping[str, Instants]
+    positions: Mapping[str, NDArray[np.float64]]
+    period: NDArray[np.int32] | None
+    values: Mapping[str, NDArray[np.float64]]
+
+
+class _Reader:
+    """Reads the chunks of one file; remembers the times already parsed and the keys already seen."""
+
+    def __init__(self, table: Table, layout: _Layout, received_at: np.datetime64) -> None:
+        self.word, self.layout, self.received_at = table.row_word, layout, received_at
+        self.variables = [name for name in table.header if name in BY_NAME]
+        self.clock, self.seen = Clock(), Seen()
+        self.codes: dict[str, int] = {}
+
+    def records(self, chunk: Chunk) -> Iterator[Decoded]:
+        """The records of a chunk, then its refused rows."""
+        rows = _Rows(chunk, self.word)
+        columns = self._columns(rows)
+        batches = [
+            batch
+            for period, names in self._periods(columns).items()
+            if (batch := self._batch(columns, period, names, rows)) is not None
+        ]
+        yield from batches
+        yield from rows.refusals
+
+    def _columns(self, rows: _Rows) -> _Columns:
+        columns = _Columns(
+            texts={
+                name: self._texts(rows, name, default)
+                for name, default in self.layout.texts.items()
+            },
+            times=self._times(rows),
+            positions={name: self._position(rows, name) for name in _POSITION},
+            period=self._period(rows),
+            values={name: self._numbers(rows, name) for name in self.variables},
+        )
+        self._check_times(rows, columns.times)
+        self._check_period(rows, columns)
+        return columns
+
+    def _texts(self, rows: _Rows, name: str, default: str | None) -> Labels:
+        """A text column; an absent or empty one is `default`, and where that is None the row is refused."""
+        cells = rows.chunk.cells.get(name)
+        if cells is None:
+            return Labels((default or "",), np.zeros(len(rows.kept), np.int32))
+        labels = texts(cells)
+        if default is not None:
+            labels = Labels(tuple(text or default for text in labels.names), labels.codes)
+        if name == "kind":
+            rows.refuse(
+                rows_of(labels, set(labels.names).difference(_KINDS)), name, " or ".join(_KINDS)
+            )
+        else:
+            wrong = [text for text in labels.names if not is_id(text) and (text or default is None)]
+            expected = (
+                "1 to 64 characters without slash, backslash, control characters or a leading dot"
+            )
+            rows.refuse(rows_of(labels, wrong), name, expected)
+        return labels
+
+    def _times(self, rows: _Rows) -> dict[str, Instants]:
+        times = {name: self._time(rows, name) for name in self.layout.times}
+        for name, column in times.items():
+            rows.refuse_where(np.isnat(column), name, "a time")
+        own = times[self.layout.time]
+        if "known_at" not in rows.chunk.cells:
+            return times | {"known_at": own}
+        known_at = self._time(rows, "known_at")
+        return times | {"known_at": np.where(np.isnat(known_at), own, known_at)}
+
+    def _time(self, rows: _Rows, name: str) -> Instants:
+        column, wrong = self.clock.times(rows.chunk.cells[name])
+        rows.refuse(wrong, name, "an ISO 8601 time with Z or an offset")
+        return column
+
+    def _check_times(self, rows: _Rows, times: Mapping[str, Instants]) -> None:
+        own, name = times[self.layout.time], self.layout.time
+        latest = self.received_at + (_TEN_MINUTES if name == "issued_at" else np.timedelta64(0))
+        rows.refuse_where(own > latest, name, f"a time not after {latest} (received)")
+        known_at = times["known_at"]
+        rows.refuse_where(known_at < own, "known_at", f"a time not before {name}")
+        soon = self.received_at + _TEN_MINUTES
+        rows.refuse_where(known_at > soon, "known_at", f"a time not after {soon} (received)")
+
+    def _position(self, rows: _Rows, name: str) -> NDArray[np.float64]:
+        column = self._numbers(rows, name)
+        low, high = _LIMITS[name]
+        rows.refuse_where(
+            (column < low) | (column > high), name, f"{low:g} to {high:g}, or nothing"
+        )
+        return column
+
+    def _numbers(self, rows: _Rows, name: str) -> NDArray[np.float64]:
+        column, wrong = numbers(rows.chunk.cells[name])
+        rows.refuse(wrong, name, "a finite number or nothing")
+        return column
+
+    def _period(self, rows: _Rows) -> NDArray[np.int32] | None:
+        if "period" not in rows.chunk.cells:
+            return None
+        column = self._numbers(rows, "period")
+        good = (column >= 0) & (column <= _LONGEST_PERIOD) & (column == np.floor(column))
+        rows.refuse_where(~good, "period", f"whole seconds from 0 to {_LONGEST_PERIOD}")
+        return np.where(good, column, 0).astype(np.int32)
+
+    def _check_period(self, rows: _Rows, columns: _Columns) -> None:
+        if columns.period is None:
+            return
+        for name, values in columns.values.items():
+            instants = BY_NAME[name].kind is Kind.INSTANT
+            unfit = (columns.period != 0) if instants else (columns.period == 0)
+            expected = f"0 for {name}" if instants else f"more than 0 for {name}"
+            rows.refuse_where(unfit & ~np.isnan(values), "period", expected)
+
+    def _periods(self, columns: _Columns) -> dict[int | None, list[str]]:
+        """The variables of each batch: all in one where the file states periods, else by their default periods."""
+        if columns.period is not None:
+            return {None: self.variables}
+        groups: dict[int | None, list[str]] = {}
+        for name in self.variables:
+            groups.setdefault(BY_NAME[name].default_period, []).append(name)
+        return groups
+
+    def _batch(
+        self, columns: _Columns, period: int | None, names: Sequence[str], rows: _Rows
+    ) -> Forecasts | Observations | None:
+        """The rows that stand and have a value of these variables; rows that contradict an earlier one are refused."""
+        some = np.zeros(len(rows.kept), dtype=np.bool_)
+        for name in names:
+            some |= ~np.isnan(columns.values[name])
+        chosen = np.flatnonzero(some & rows.kept)
+        conflicts = self._conflicts(columns, period, names, chosen)
+        if conflicts.any():
+            rows.refuse(chosen[conflicts].tolist(), "place_id", "one row for each key and known_at")
+            chosen = chosen[~conflicts]
+        return self._records(columns, period, names, chosen) if chosen.size else None
+
+    def _conflicts(
+        self, columns: _Columns, period: int | None, names: Sequence[str], chosen: NDArray[np.intp]
+    ) -> NDArray[np.bool_]:
+        key = [
+            self._coded(labels)[chosen] for name, labels in columns.texts.items() if name != "kind"
+        ]
+        key += [column[chosen].view(np.int64) for column in columns.times.values()]
+        if columns.period is not None:
+            key.append(columns.period[chosen].astype(np.int64))
+        else:
+            key.append(np.full(chosen.size, period, np.int64))
+        values = hashes([columns.values[name][chosen] for name in names], chosen.size)
+        return self.seen.conflicts(hashes(key, chosen.size), values)
+
+    def _coded(self, labels: Labels) -> NDArray[np.int64]:
+        """Labels as codes that are the same in every chunk of the file."""
+        codes = [self.codes.setdefault(name, len(self.codes)) for name in labels.names]
+        return np.array(codes, dtype=np.int64)[labels.codes]
+
+    def _records(
+        self, columns: _Columns, period: int | None, names: Sequence[str], chosen: NDArray[np.intp]
+    ) -> Forecasts | Observations:
+        labels = {name: _chosen(column, chosen) for name, column in columns.texts.items()}
+        times = {name: column[chosen] for name, column in columns.times.items()}
+        shared = {name: column[chosen] for name, column in columns.positions.items()}
+        values = {name: columns.values[name][chosen] for name in names}
+        if columns.period is not None:
+            length: int | NDArray[np.int32] = columns.period[chosen]
+        else:
+            length = period or 0
+        build = Forecasts if self.layout is _FORECASTS else Observations
+        return build(**labels, **times, **shared, period=length, values=values)  # type: ignore[arg-type]
+
+
+def _chosen(labels: Labels, rows: NDArray[np.intp]) -> Text:
+    """Some rows of labels, without the names that they do not use; a text where all are the same."""
+    used, codes = np.unique(labels.codes[rows], return_inverse=True)
+    names = tuple(labels.names[code] for code in used.tolist())
+    return names[0] if len(names) == 1 else Labels(names, codes.astype(np.int32))
+
+
+tidy = Tidy()
