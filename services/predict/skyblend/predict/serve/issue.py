@@ -85,15 +85,11 @@ class Issuer:
 
     def _append(self, made: Sequence[Issued], now: datetime) -> Sequence[Issued]:
         """Into the ledger, then into what GET reads."""
-        members = {one.place.id: one.members[:] for one in made}
         self._head, added = ledger.append(
             self._storage, made, after=self._head, at=now, still_new=_still_new
         )
         for one in added:
-            served = Issued()
-            served.CopyFrom(one)
-            served.members.extend(members[one.place.id])
-            publish(self._storage, served)
+            publish(self._storage, one)
         self._finished = self._head.number if added else self._finished
         return added
 

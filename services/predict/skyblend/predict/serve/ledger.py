@@ -117,7 +117,7 @@ def verify(storage: Storage) -> Report:
 def _problem(content: bytes, number: int, previous: bytes | None) -> str:
     """What is wrong with a segment; `previous` is None where the one before it is missing."""
     name = names.ledger(number)
-    if content[-32:] != hashlib.sha256(content[:-_SEAL]).digest():
+    if content[-_SEAL:] != _seal(content[:-_SEAL]):
         return f"{name}: its bytes are not those that were written"
     try:
         segment = LedgerSegment.FromString(content)
@@ -134,9 +134,14 @@ def _problem(content: bytes, number: int, previous: bytes | None) -> str:
 
 
 def _sealed(segment: LedgerSegment) -> bytes:
-    """The segment's bytes, and behind them their own sha256 as its last field."""
+    """The segment's bytes with their seal."""
     content = segment.SerializeToString(deterministic=True)
-    return content + LedgerSegment(sha256=hashlib.sha256(content).digest()).SerializeToString()
+    return content + _seal(content)
+
+
+def _seal(content: bytes) -> bytes:
+    """The field sha256 over all bytes before it."""
+    return LedgerSegment(sha256=hashlib.sha256(content).digest()).SerializeToString()
 
 
 def _follow(storage: Storage, head: Head) -> tuple[Head, LedgerSegment]:
