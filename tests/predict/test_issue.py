@@ -1,4 +1,4 @@
-"""Issuing: once per state of the inputs, the ledger first, and honest where sources are old or gone."""
+"""Issuing: once per state of the inputs, the ledger first, honest where sources are old or gone."""
 
 import math
 from collections.abc import Callable
@@ -31,7 +31,8 @@ def _segment(runtime: Runtime, number: int) -> LedgerSegment:
 def test_a_place_is_issued_with_the_mean_of_its_sources(
     runtime: Runtime, put: Put, run_of: RunOf, berlin: Place, now: datetime
 ) -> None:
-    # Values from 10:00 on; 10:00 is past at 10:20. 11:00: (1 + 3) / 2, 12:00: (2 + 6) / 2, 13:00: 5 alone.
+    # Values from 10:00 on, which is past at 10:20.
+    # 11:00: (1 + 3) / 2, 12:00: (2 + 6) / 2, 13:00: 5 alone.
     put(berlin, run_of("gfs", [0, 1, 2]), run_of("icon", [9, 3, 6, 5]))
     report = issue(runtime, now=now)
     issued = _issued(runtime)

@@ -249,8 +249,9 @@ def test_only_get_is_answered(call: Call) -> None:
 
 
 def test_a_new_issue_is_seen_after_two_seconds_and_not_looked_for_before(
-    call: Call, clock: Any, served: Runtime, put: Put, run_of: RunOf, berlin: Place
+    call: Call, clock: Any, served: Runtime, put: Put, run_of: RunOf
 ) -> None:
+    berlin = Place(id="berlin", latitude=52.52, longitude=13.41)
     url = f"{AT_BERLIN}&hourly=temperature_2m"
     assert call(url).json["hourly"]["temperature_2m"][11] == 1.0
     put(berlin, run_of("gfs", range(100, 300)))

@@ -38,6 +38,7 @@ Json = dict[str, Any]
 def flask_app(runtime: Runtime, forecasts: Forecasts, now: Callable[[], datetime]) -> Flask:
     """All routes on one runtime."""
     app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False
     endpoints = _Endpoints(runtime, forecasts, now)
     app.before_request(endpoints.guard)
     app.after_request(_finished)
@@ -94,9 +95,7 @@ class _Endpoints:
         return self.static("index.html")
 
     def static(self, file: str) -> Response:
-        answer = send_from_directory(STATIC, file, max_age=3600, etag=True)
-        answer.cache_control.no_cache = file == "index.html" or None
-        return answer
+        return send_from_directory(STATIC, file)  # no-cache with an ETag: never an old script
 
     def places(self) -> Response:
         simulated = self._runtime.settings.realm == "simulated"
