@@ -1,0 +1,137 @@
+"""`skyblend forecast`: the blended forecast of a place, now or as it would have been."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import click
+from skyblend.cli import times
+from skyblend.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from skyblend.protos.v1.api_pb2 import Issued, IssuedSeries
+    from skyblend.protos.v1.records_pb2 import Latest, Place
+    from skyblend.runtime.place import Runtime
+
+_SHOWN = (0.1, 0.5, 0.9)
+
+
+@click.command()
+@click.option("--place", "place_id", required=True, help="`skyblend places list` shows them.")
+@click.option(
+    "--at", type=times.Instant(), help="As it would have been at this time; default: now."
+)
+@click.option("--json", "as_json", is_flag=True, help="All quantiles, as one JSON object.")
+@pass_session
+def forecast(session: Session, *, place_id: str, at: datetime | None, as_json: bool) -> None:
+    """Show the blended forecast of a place: the mean, the median and the 80 % band.
+
+    With --at only what was known then is used, and the model that was in use then. Where no source
+    is fresh enough it says so, names the newest and ends with exit code 1.
+
+    \b
+      skyblend forecast --place Berlin
+      skyblend forecast --place BOSTON --at 2021-12-31T13:00Z --json
+    """
+    from skyblend.predict.serve.champions import champions_at
+    from skyblend.predict.serve.computing import issue_place
+
+    runtime = session.runtime()
+    place = _place(runtime, place_id)
+    time = at or times.now()
+    issued = issue_place(
+        place,
+        _latest(runtime, place_id, at),
+        champions_at(runtime.storage, time),
+        now=time,
+        simulated=runtime.settings.realm == "simulated",
+    )
+    if as_json:
+        click.echo(json.dumps(as_dict(issued)))
+    else:
+        click.echo("\n".join(_lines(issued)))
+    if issued.note:
+        click.echo(issued.note, err=True)
+    if not issued.series:
+        raise click.exceptions.Exit(1)
+
+
+def as_dict(issued: "Issued") -> dict[str, Any]:
+    """An issue as JSON: per series (`variable/period`) the times, means and quantiles."""
+    return {
+        "place": issued.place.id,
+        "issued_at": times.text(issued.issued_at.ToDatetime(UTC)),
+        "simulated": issued.simulated,
+        "note": issued.note,
+        "sources": sorted({f"{one.source}/{one.model}".rstrip("/") for one in issued.sources}),
+        "missing": list(issued.missing),
+        "series": {_key(one): _series(one) for one in issued.series},
+    }
+
+
+def _series(series: "IssuedSeries") -> dict[str, Any]:
+    return {
+        "model_id": series.model_id,
+        "valid_at": [_time(at) for at in series.valid_at],
+        "mean": list(series.mean),
+        "quantiles": {f"{level:.2f}": _column(series, level) for level in series.level},
+    }
+
+
+def _lines(issued: "Issued") -> Iterator[str]:
+    if issued.simulated:
+        yield "SIMULATED: every number is made up"
+    for series in issued.series:
+        yield f"{_key(series)}  {issued.place.name or issued.place.id}"
+        yield f"  {'valid at':<22}{'mean':>8}" + "".join(f"{_name(one):>8}" for one in _SHOWN)
+        columns = [_column(series, level) for level in _SHOWN]
+        for at, mean, *quantiles in zip(series.valid_at, series.mean, *columns, strict=True):
+            yield f"  {_time(at):<22}" + "".join(f"{one:8.1f}" for one in (mean, *quantiles))
+
+
+def _column(series: "IssuedSeries", level: float) -> list[float]:
+    """The quantile of a level at each valid time."""
+    at = min(range(len(series.level)), key=lambda index: abs(series.level[index] - level))
+    return list(series.quantile[at :: len(series.level)])
+
+
+def _latest(runtime: "Runtime", place_id: str, at: datetime | None) -> "Latest":
+    """The newest runs as of `at` from the tables, or the newest there are."""
+    from skyblend.predict.train.history import latest_as_of
+    from skyblend.protos.v1.records_pb2 import Latest
+    from skyblend.runtime import names
+    from skyblend.runtime.storage import Absent
+
+    if at is not None:
+        return latest_as_of(runtime.tables, place_id, at)
+    try:
+        return Latest.FromString(runtime.storage.read(names.latest(place_id)).data)
+    except Absent:
+        return Latest(place_id=place_id)
+
+
+def _place(runtime: "Runtime", place_id: str) -> "Place":
+    from skyblend.runtime import places
+
+    known = places.read(runtime.storage)
+    if place_id not in known:
+        close = get_close_matches(place_id, known, n=3)
+        hint = f"perhaps {' or '.join(close)}" if close else "`skyblend places list` shows all"
+        raise click.ClickException(f"no place {place_id}: {hint}")
+    return known[place_id]
+
+
+def _key(series: "IssuedSeries") -> str:
+    from skyblend.protos.v1.variables_pb2 import Variable
+
+    return f"{Variable.Name(series.variable).lower()}/{series.period}"
+
+
+def _time(seconds: int) -> str:
+    return times.text(datetime.fromtimestamp(seconds, UTC))
+
+
+def _name(level: float) -> str:
+    return f"p{level * 100:.0f}"

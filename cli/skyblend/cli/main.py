@@ -1,0 +1,108 @@
+"""The `skyblend` command: a group whose commands are imported when they are called."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+from skyblend.cli.session import Session
+
+# Command -> (module, one line of help); the module holds a click command of the same name.
+COMMANDS = {
+    "up": ("up", "Run the whole pipeline on this machine, behind one port."),
+    "services": ("services", "Run the three services as three processes with one bus."),
+    "status": (
+        "status",
+        "What is there: places, raw objects, quarantine, models, newest forecasts.",
+    ),
+    "collect": ("collect", "Ask the providers for what is due."),
+    "places": ("places", "Import, add and list the places that forecasts are made for."),
+    "upload": ("upload", "Take in archives and files of forecasts and observations."),
+    "decode": ("decode", "Show the records of a provider's answer as JSON lines."),
+    "train": ("train", "Fit the models on what is known, and promote those that are better."),
+    "backtest": ("backtest", "Forecast a past period with only what was known then."),
+    "forecast": ("forecast", "The blended forecast of a place, now or as it would have been."),
+    "quarantine": ("quarantine", "What was refused or flagged, why, and how to try again."),
+    "export": ("export", "Write forecasts or observations as tidy files."),
+}
+
+
+class _Commands(click.Group):
+    """Lists from the table above and imports a command's module when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"skyblend.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("data"),
+    envvar="SKYBLEND_DATA",
+    show_default=True,
+    help="The data folder (SKYBLEND_DATA).",
+)
+@click.option(
+    "--simulate",
+    is_flag=True,
+    help="Use the simulated half of the data folder; default: that of a running `up`, else live.",
+)
+@click.version_option(package_name="skyblend-cli", message="skyblend %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, data: Path, simulate: bool) -> None:
+    """Many free weather forecasts, blended into one calibrated forecast for your places.
+
+    \b
+    Start here:
+      skyblend up                                  the whole pipeline on http://127.0.0.1:8080
+      skyblend places import cities.csv            your places
+      skyblend upload archive.tar.gz               your archives
+      skyblend forecast --place Berlin             a forecast in the terminal
+    """
+    ctx.obj = Session(data=data, simulate=simulate)
+
+
+def main() -> None:
+    """Run the command; an error that a person can mend is one line and exit code 1."""
+    try:
+        sys.exit(cli.main(prog_name="skyblend", standalone_mode=False))
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except _expected() as error:
+        click.echo(f"skyblend: {_one_line(error)}", err=True)
+        sys.exit(1)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """What may go wrong with files, settings, network and data; anything else is our mistake, and
+    shows its trace."""
+    from requests import RequestException
+    from skyblend.runtime.folder import Locked
+    from skyblend.runtime.settings import Misconfigured
+    from skyblend.runtime.storage import StorageError
+    from skyblend.sources.contract import BadPayload
+
+    return (OSError, ValueError, Misconfigured, Locked, StorageError, BadPayload, RequestException)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+if __name__ == "__main__":
+    main()

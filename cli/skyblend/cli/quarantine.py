@@ -1,0 +1,106 @@
+"""`skyblend quarantine`: what was refused or flagged, why, and how to try again."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import click
+from skyblend.cli import times
+from skyblend.cli.drain import settle
+from skyblend.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from skyblend.runtime.place import Runtime
+
+_PLACES = 25
+
+
+@click.group()
+def quarantine() -> None:
+    """What was refused or flagged, why, and how to try again.
+
+    A refused payload or row is not among the records; it lies with its reason until it is replayed.
+    A flagged value is among them, with its flag, and training and issuing pass it over.
+    """
+
+
+@quarantine.command("list")
+@click.option("--source", default="", help="Only what this source sent.")
+@click.option("--flags/--no-flags", default=True, help="Also the flagged values (default).")
+@pass_session
+def list_entries(session: Session, *, source: str, flags: bool) -> None:
+    """Show what is refused, a line each, then the values that failed a check."""
+    from skyblend.preprocess.quarantine import entries
+
+    runtime = session.runtime()
+    for entry in entries(runtime.storage):
+        if source in ("", entry["source"]):
+            click.echo(_entry_line(entry))
+    for line in _flag_lines(runtime, source) if flags else ():
+        click.echo(line)
+
+
+@quarantine.command("show")
+@click.argument("entry_id", metavar="ID")
+@pass_session
+def show_entry(session: Session, entry_id: str) -> None:
+    """Show all that is known of the entry ID: what, where, expected, got, and a sample."""
+    for name, value in _entry(session.runtime(), entry_id).items():
+        click.echo(f"{name:<12} {value}")
+
+
+@quarantine.command("replay")
+@click.argument("entry_id", metavar="ID")
+@pass_session
+def replay_entry(session: Session, entry_id: str) -> None:
+    """Read the raw object of the entry ID again, with the decoders of today.
+
+    What is good now becomes records; what is still refused stays here. Raw bytes are never thrown
+    away, so this may be done as often as needed.
+    """
+    from skyblend.preprocess.replay import replay
+
+    runtime = session.runtime()
+    _entry(runtime, entry_id)
+    done = replay(runtime, entry_id, now=times.now())
+    settle(session, runtime, is_done=lambda: False)
+    click.echo(
+        f"{done.forecasts} forecasts and {done.observations} observations are recorded, "
+        f"{done.quarantined} refused"
+    )
+
+
+def _entry(runtime: "Runtime", entry_id: str) -> Mapping[str, str]:
+    from skyblend.preprocess.quarantine import entries
+
+    for entry in entries(runtime.storage):
+        if entry["id"] == entry_id:
+            return entry
+    raise click.ClickException(f"no entry {entry_id}: `skyblend quarantine list` shows all")
+
+
+def _entry_line(entry: Mapping[str, str]) -> str:
+    what = entry["member"] or entry["file_name"] or entry["raw"]
+    return (
+        f"{entry['id']}  {entry['received_at']}  {entry['source']}  {what}  "
+        f"at {entry['where']}: expected {entry['expected']}, got {entry['got']}"
+    )
+
+
+def _flag_lines(runtime: "Runtime", source: str) -> Iterator[str]:
+    from skyblend.cli.flags import flagged
+    from skyblend.runtime import places
+
+    known = list(places.read(runtime.storage))
+    for start in range(0, len(known), _PLACES):
+        for flag in flagged(runtime.tables, known[start : start + _PLACES]):
+            if source in ("", flag.key[0]):
+                yield (
+                    f"flagged  {flag.kind[:-1]} {' '.join(map(_text, flag.key))}  "
+                    f"{flag.variable} {flag.check}: {flag.reason}"
+                )
+
+
+def _text(part: object) -> str:
+    from datetime import datetime
+
+    return times.text(part) if isinstance(part, datetime) else str(part)

@@ -1,0 +1,119 @@
+"""What happens by the clock: ticks, issues, trainings and daily chores, each in its own thread."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Event, Thread
+
+from skyblend.cli import child, times
+from skyblend.runtime.bus.delivery import Deliverer, Post, Unreachable
+from skyblend.runtime.place import Runtime
+from skyblend.runtime.storage import Absent
+from skyblend.runtime.tokens import bearer
+
+_LOG = logging.getLogger(__name__)
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+# A training that failed or found too little is tried again after this.
+_TRAIN_AGAIN = HOUR
+_IDLE_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do in each slot of `every`, at once for the slot that runs now."""
+
+    name: str
+    every: timedelta
+    run: Callable[[datetime], None]
+
+
+class Schedule:
+    """Delivers the bus's messages and does the jobs until `stop`; a slow one holds up no other."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        post: Post,
+        *,
+        chores: Callable[[], None],
+        stop: Event,
+    ) -> None:
+        self._runtime, self._post, self._chores = runtime, post, chores
+        self.stop = stop
+        self.collected = Event()  # the first tick is through
+        self.trained = Event()  # the first training is through
+        self._tried: datetime | None = None
+
+    def start(self) -> None:
+        """Start all threads; daemons, since each step may be cut off anywhere and is repeated."""
+        deliverer = Deliverer(self._runtime.bus, self._post, token=self._runtime.token)
+        loops: dict[str, Callable[[], None]] = {
+            "deliver": lambda: deliverer.run(self.stop),
+            "chores": lambda: self._keep(Job("chores", DAY, lambda _: self._chores())),
+            "collect": lambda: self._keep(Job("collect", MINUTE, self._collect)),
+            "issue": lambda: self._keep(Job("issue", HOUR, self._issue)),
+            "train": self._train_when_due,
+        }
+        for name, loop in loops.items():
+            Thread(target=loop, name=name, daemon=True).start()
+
+    def _keep(self, job: Job) -> None:
+        while not self.stop.is_set():
+            slot = times.floor(times.now(), job.every)
+            job.run(slot)
+            rest = (slot + job.every - times.now()).total_seconds()
+            self.stop.wait(max(rest, 0.0))
+
+    def _collect(self, tick: datetime) -> None:
+        if self._call("/v1/collect", {"tick": times.text(tick)}):
+            self.collected.set()
+
+    def _issue(self, _: datetime) -> None:
+        self._call("/v1/issue", {})
+
+    def _call(self, path: str, body: Mapping[str, object]) -> bool:
+        """POST to one of our own endpoints; trouble is logged, and the next slot tries again."""
+        headers = {
+            "Authorization": bearer(self._runtime.token),
+            "Content-Type": "application/json",
+        }
+        try:
+            status = self._post(path, json.dumps(body).encode(), headers)
+        except Unreachable as error:
+            _LOG.warning("%s", error)
+            return False
+        if status >= 300:
+            _LOG.error("%s answered %d", path, status)
+        return status < 300
+
+    def _train_when_due(self) -> None:
+        self.collected.wait()
+        while not self.stop.wait(_IDLE_LOOK_SECONDS):
+            if self._training_is_due(times.now()) and not self._runtime.bus.pending():
+                self._train()
+
+    def _training_is_due(self, now: datetime) -> bool:
+        if self._tried is not None and now - self._tried < _TRAIN_AGAIN:
+            return False
+        last = last_training(self._runtime)
+        return last is None or now - last >= DAY
+
+    def _train(self) -> None:
+        """In a process of its own, so that serving goes on at its pace."""
+        self._tried = times.now()
+        code = child.run("skyblend.predict.train", environ=self._runtime.settings.environ)
+        if code:
+            _LOG.error("training ended with exit code %d", code)
+        self.trained.set()
+
+
+def last_training(runtime: Runtime) -> datetime | None:
+    """When the last training was through, as skill.json tells."""
+    try:
+        skill = json.loads(runtime.storage.read("skill.json").data)
+    except Absent:
+        return None
+    return datetime.fromisoformat(skill["at"])

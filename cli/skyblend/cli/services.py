@@ -1,0 +1,165 @@
+"""`skyblend services`: ingest, preprocess and predict as three processes with one bus.
+
+Ingest and preprocess run behind functions-framework, predict behind granian, as in their images;
+this process keeps the schedule, delivers the bus's messages over HTTP and starts again what died.
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from threading import Event
+
+import click
+from skyblend.cli import child, defaults, times
+from skyblend.cli.session import Session, pass_session
+from skyblend.runtime.folder import Running, write_running
+from skyblend.runtime.place import Runtime, runtime_for
+from skyblend.runtime.settings import Settings
+
+_LOOK_SECONDS = 0.5
+_STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process: its name, port, and the module with arguments that runs it."""
+
+    name: str
+    port: int
+    module: str
+    arguments: tuple[str, ...]
+
+
+@click.command()
+@click.option("--live", "realm", flag_value="live", help="Ask the providers, reachable or not.")
+@click.option("--simulate", "realm", flag_value="simulated", help="Use the built-in simulator.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65533),
+    default=8081,
+    show_default=True,
+    help="The first of three ports: ingest, preprocess, predict.",
+)
+@pass_session
+def services(session: Session, *, realm: str | None, port: int) -> None:
+    """Run the three services as three processes with one bus, on three ports.
+
+    The same pipeline as `skyblend up`, arranged as in the cloud: the bus pushes events over HTTP.
+    """
+    from skyblend.cli.hold import hold, refuse_open_address, refuse_taken_port
+    from skyblend.cli.simulation import decide, with_simulator
+
+    wish = "simulated" if session.simulate else realm
+    with hold(session.data):
+        settings = decide(wish, session.environ())
+        refuse_open_address(settings)
+        for number in range(3):
+            refuse_taken_port(settings.host, port + number)
+        if settings.realm == "simulated":
+            settings = with_simulator(settings)
+        run(settings, first_port=port)
+
+
+def run(settings: Settings, *, first_port: int) -> None:
+    """Keep the services running until a signal says stop."""
+    from skyblend.cli.worker import log_to_file
+
+    log_to_file(settings)
+    runtime = runtime_for(settings)
+    defaults.add_if_new(runtime.storage)
+    chosen = table(settings.host, first_port)
+    running = {one.name: _start(one, settings.environ) for one in chosen}
+    stop = _stopped_by_signals()
+    try:
+        _announce(settings, chosen)
+        _schedule(runtime, chosen, stop)
+        while not stop.wait(_LOOK_SECONDS):
+            for one in chosen:
+                if running[one.name].poll() is not None:
+                    click.echo(f"{one.name} ended with {running[one.name].returncode}: again")
+                    running[one.name] = _start(one, settings.environ)
+    finally:
+        _end(running)
+
+
+def table(host: str, first_port: int) -> tuple[Service, ...]:
+    """The services with their ports."""
+    return (
+        _function("ingest", host, first_port),
+        _function("preprocess", host, first_port + 1),
+        Service(
+            "predict",
+            first_port + 2,
+            "granian",
+            (
+                *("--interface", "wsgi", "--host", host, "--port", str(first_port + 2)),
+                *("--factory", "--blocking-threads", "4", "--no-ws", "--log-level", "error"),
+                "skyblend.predict.serve.main:app",
+            ),
+        ),
+    )
+
+
+def _function(name: str, host: str, port: int) -> Service:
+    found = find_spec(f"skyblend.{name}.main")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError(f"skyblend.{name}.main is not installed")
+    arguments = ("--target", name, "--source", found.origin, "--host", host, "--port", str(port))
+    return Service(name, port, "functions_framework", arguments)
+
+
+def _start(service: Service, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    return child.start(service.module, *service.arguments, environ=environ)
+
+
+def _schedule(runtime: Runtime, chosen: tuple[Service, ...], stop: Event) -> None:
+    from skyblend.cli.apps import service_of
+    from skyblend.cli.chores import chores
+    from skyblend.cli.progress import Progress
+    from skyblend.cli.schedule import Schedule
+    from skyblend.runtime.bus.post import over_http
+
+    ports = {one.name: one.port for one in chosen}
+
+    def address(path: str) -> str:
+        return f"http://{runtime.settings.host}:{ports[service_of('POST', path)]}{path}"
+
+    schedule = Schedule(runtime, over_http(address), chores=lambda: chores(runtime), stop=stop)
+    schedule.start()
+    Progress(
+        runtime, schedule, address=f"http://{runtime.settings.host}:{ports['predict']}"
+    ).start()
+
+
+def _announce(settings: Settings, chosen: tuple[Service, ...]) -> None:
+    for one in chosen:
+        click.echo(f"{one.name:<12} http://{settings.host}:{one.port}")
+    write_running(
+        settings.data,
+        Running(
+            pid=os.getpid(),
+            address=f"http://{settings.host}:{chosen[-1].port}",
+            realm=settings.realm,
+            started_at=times.text(times.now()),
+        ),
+    )
+
+
+def _stopped_by_signals() -> Event:
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _end(running: "Mapping[str, subprocess.Popen[bytes]]") -> None:
+    for process in running.values():
+        process.terminate()
+    for process in running.values():
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
