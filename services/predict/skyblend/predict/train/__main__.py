@@ -1,0 +1,34 @@
+"""`python -m skyblend.predict.train [--at TIME]`: one training in a process of its own, settings
+from the environment."""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from skyblend.predict.train.job import train
+from skyblend.runtime.place import runtime_for
+from skyblend.runtime.settings import Settings
+
+
+def main(arguments: list[str]) -> None:
+    """Train and print the report as one JSON line."""
+    parser = argparse.ArgumentParser(prog="skyblend.predict.train", description=__doc__)
+    parser.add_argument("--at", type=_moment, default=None, help="train as of this UTC time")
+    at = parser.parse_args(arguments).at or datetime.now(UTC)
+    report = train(runtime_for(Settings.read(os.environ)), at=at)
+    rows = [asdict(row) for row in report.series]
+    sys.stdout.write(json.dumps({"at": report.at.isoformat(), "series": rows}) + "\n")
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"expected a time with a zone, got {text}")
+    return moment.astimezone(UTC)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
