@@ -72,9 +72,9 @@ def modules(root: Path) -> Iterator[Module]:
                 yield Module(path, path.relative_to(namespace).as_posix())
 
 
-def imports(source: str) -> Iterator[str]:
+def imports(path: Path) -> Iterator[str]:
     """Every imported name, dotted; one that is relative begins with a dot."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -105,7 +105,7 @@ def problems(root: Path) -> list[str]:
         for path in root.glob(f"{folder}/skyblend/__init__.py")
     ]
     for module in modules(root):
-        for name in imports(module.path.read_text("utf-8")):
+        for name in imports(module.path):
             found.extend(f"{module.name}: {problem}" for problem in _problems(module, name))
     return found
 
