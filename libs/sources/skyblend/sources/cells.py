@@ -1,5 +1,6 @@
 """Columns of text cells as typed columns, quickly where a column is regular; what is wrong is found cell by cell."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -87,7 +88,7 @@ def _microseconds(text: str) -> int:
 def texts(cells: Cells) -> Labels:
     """Cells as labels, names in the order of their first appearance."""
     if isinstance(cells, np.ndarray):
-        cells = [f"{cell:.0f}" if cell == cell else "" for cell in cells.tolist()]
+        cells = ["" if math.isnan(cell) else f"{cell:.0f}" for cell in cells.tolist()]
     codes = {name: code for code, name in enumerate(dict.fromkeys(cells))}
     column = np.fromiter(map(codes.__getitem__, cells), np.int32, len(cells))
     return Labels(tuple(codes), column)

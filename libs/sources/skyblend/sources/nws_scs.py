@@ -1,6 +1,7 @@
-"""The NWS "Selected Cities" bulletin (FPUS20 KWBN): highs and lows of 164 US cities, observed and forecast for two days.
+"""The NWS "Selected Cities" bulletin (FPUS20 KWBN): highs and lows of 164 US cities.
 
-The rules of layout, dates and issue time are those found by reading all 2,761 bulletins of 2021.
+Each has the observed pair and the forecasts of two days. The rules of layout, dates and issue time
+are those found by reading all 2,761 bulletins of 2021.
 """
 
 import re
@@ -30,8 +31,8 @@ LARGEST = 64 * 1024  # bytes; a bulletin has about 4,000
 CITIES = {"SCS01": 36, "SCS02": 44, "SCS03": 47, "SCS04": 37}
 
 _HALF_DAY, _FULL_DAY = 43200, 86400
-_MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
-_WEEKDAYS = "MON TUE WED THU FRI SAT SUN".split()
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _ZONES = {"EST": 5, "EDT": 4}
 
 _HEADING = re.compile(r"FPUS20 KWBN (\d\d)(\d\d)(\d\d)(?: [A-Z]{3})?")
@@ -56,6 +57,14 @@ class _Bulletin:
     ]  # city, observed pair, precipitation, first pair, second pair; as printed
 
 
+_ATTRIBUTION = Attribution(
+    licence="US public domain",
+    text="US National Weather Service",
+    url="https://www.weather.gov/disclaimer",
+    commercial=True,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class NwsScs:
     """The source of uploaded bulletins; a place is a city as printed."""
@@ -63,12 +72,7 @@ class NwsScs:
     name: str = NAME
     publication_delay: timedelta = timedelta(0)
     schedules: tuple[Schedule, ...] = ()
-    attribution: Attribution = Attribution(
-        licence="US public domain",
-        text="US National Weather Service",
-        url="https://www.weather.gov/disclaimer",
-        commercial=True,
-    )
+    attribution: Attribution = _ATTRIBUTION
 
     def requests(
         self, endpoint: str, places: Sequence[Place], *, slot: datetime, options: Mapping[str, str]
@@ -83,7 +87,10 @@ class NwsScs:
         )
 
     def decode(self, payload: Payload) -> Iterator[Decoded]:
-        """Forecasts and observations of one bulletin, known at its WMO time. Raises BadPayload for anything cut or unreadable."""
+        """Forecasts and observations of one bulletin, known at its WMO time.
+
+        Raises BadPayload for one that is cut or cannot be read.
+        """
         bulletin = _read(_text(payload))
         if bulletin.issued_at > payload.received_at + timedelta(minutes=10):
             raise _bad("line 1", "a WMO time that is past", bulletin.issued_at.isoformat())
@@ -153,7 +160,7 @@ def _local(lines: Sequence[str], number: int) -> datetime:
 
 
 def _issue_time(lines: Sequence[str], start: int, local: datetime) -> datetime:
-    """Day, hour and minute of the WMO heading, in the month that puts it nearest to the local time."""
+    """Day, hour and minute of the WMO heading, in the month nearest to the local time."""
     match = _HEADING.fullmatch(lines[start])
     if not match:
         raise _bad(f"line {start + 1}", "FPUS20 KWBN DDHHMM", lines[start])
@@ -179,7 +186,7 @@ def _dates(lines: Sequence[str], number: int, near: date) -> tuple[date, date, d
 
 
 def _nearest(weekday: str, month: str, day: int, near: date) -> date | None:
-    """The date in the year that puts it nearest to `near`; None where there is none or the weekday disagrees."""
+    """The date in the year nearest to `near`; None where there is none or the weekday disagrees."""
     if month not in _MONTHS or weekday not in _WEEKDAYS:
         return None
     candidates = []
@@ -196,7 +203,7 @@ def _rows(lines: Sequence[str], first: int) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for number in range(first, len(lines)):
         line = lines[number]
-        if line == "$$" or line == "NATIONAL TEMPERATURE EXTREMES":
+        if line in ("$$", "NATIONAL TEMPERATURE EXTREMES"):
             _end(lines, number)
             return rows
         match = _LINE.fullmatch(line)
@@ -240,8 +247,11 @@ def _column(bulletin: _Bulletin, index: int) -> NDArray[np.float64]:
 def _pair(
     bulletin: _Bulletin, first: int, day: date
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], np.datetime64, np.datetime64]:
-    """High, low and their valid times: a high of date D ends at D+1 00Z; a low of the night that follows (high first) at D+1 12Z,
-    of the night before at D 12Z."""
+    """High, low and their valid times.
+
+    A high of date D ends at D+1 00Z; the low of the night that follows (high first) at D+1 12Z, of
+    the night before at D 12Z.
+    """
     one, two = _column(bulletin, first), _column(bulletin, first + 1)
     midnight = np.datetime64(day, "us") + DAY
     half = np.timedelta64(_HALF_DAY, "s")
@@ -253,7 +263,7 @@ def _pair(
 def _extremes(
     bulletin: _Bulletin, pairs: Sequence[tuple[int, date]]
 ) -> tuple[Instants, NDArray[np.float64], NDArray[np.float64]]:
-    """Valid times, highs and lows of the pairs, stacked: all cities' highs, then all cities' lows, pair after pair."""
+    """Valid times, highs and lows, pair after pair: all cities' highs, then all cities' lows."""
     count = len(bulletin.rows)
     blank = np.full(count, np.nan)
     valid_at, highs, lows = [], [], []
@@ -304,7 +314,10 @@ def _observations(bulletin: _Bulletin, cities: _Cities) -> Observations:
 
 
 def _precipitation(bulletin: _Bulletin) -> tuple[NDArray[np.float64], np.datetime64]:
-    """The 24 h amounts in mm and the time at which they end: 12Z of the next day in the morning layout, else 00Z; blank is none."""
+    """The 24 h amounts in mm and when they end; a blank is 0.
+
+    The end is 12Z of the next day in the morning layout, else its 00Z.
+    """
     printed = (row[3] for row in bulletin.rows)
     inches = np.array([np.nan if text == "MM" else float(text or 0) for text in printed])
     end = np.datetime64(bulletin.dates[0], "us") + DAY

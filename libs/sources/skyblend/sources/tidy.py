@@ -5,7 +5,7 @@ each variable's default period. A row that is wrong is refused by line and colum
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -67,8 +67,7 @@ _OBSERVATIONS = _Layout(
 )
 
 
-def _attribution() -> Attribution:
-    return Attribution(licence="", text="Uploaded by the user", url="", commercial=True)
+_ATTRIBUTION = Attribution(licence="", text="Uploaded by the user", url="", commercial=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ class Tidy:
     name: str = NAME
     publication_delay: timedelta = timedelta(0)
     schedules: tuple[Schedule, ...] = ()
-    attribution: Attribution = field(default_factory=_attribution)
+    attribution: Attribution = _ATTRIBUTION
 
     def requests(
         self, endpoint: str, places: Sequence[Place], *, slot: datetime, options: Mapping[str, str]

@@ -13,6 +13,7 @@ Instants = NDArray[np.datetime64]
 HOUR = np.timedelta64(3600, "s")
 DAY = np.timedelta64(86400, "s")
 
+_FIRST, _LAST = -2208988800, 7258118400  # 1900 and 2200 in epoch seconds
 _MINUTES = re.compile(r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d\n)*")
 _DATES = re.compile(r"(?:\d{4}-\d\d-\d\d\n)*")
 _ZONED = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)")
@@ -45,7 +46,7 @@ def wall_times(texts: Sequence[str], *, dates: bool = False) -> Instants:
 def epochs(seconds: Sequence[int]) -> Instants:
     """True UTC epochs in seconds. Raises ValueError where one is not within the years 1900 to 2200."""
     column = np.array(seconds, dtype=np.int64)
-    if column.size and not (-2208988800 <= column.min() and column.max() <= 7258118400):
+    if column.size and (column.min() < _FIRST or column.max() > _LAST):
         raise ValueError("not epoch seconds of the years 1900 to 2200")
     return column.astype("datetime64[s]").astype("datetime64[us]")
 
