@@ -8,14 +8,15 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from skyblend.ingest import raw, retries
 from skyblend.ingest.announce import announce, reannounce
-from skyblend.ingest.due import PARALLEL, Task, task_name, tasks
-from skyblend.ingest.fetch import Http, fetch
+from skyblend.ingest.due import PARALLEL, Task, refused_name, task_name, tasks
+from skyblend.ingest.fetch import Http, fetch, is_refusal
 from skyblend.protos.v1.events_pb2 import RawStored
 from skyblend.protos.v1.records_pb2 import Place, RawAnswer
 from skyblend.runtime import places as known_places
@@ -102,10 +103,13 @@ def collect(
     one. A tick that is repeated does nothing."""
     chosen = [one for one in _chosen(sources, source) if one.schedules]
     places = [place for place in known_places.read(runtime.storage).values() if place.collect]
-    http = http or session(runtime.settings)
-    with trace() as trace_id, ThreadPoolExecutor(max(1, len(chosen))) as pool:
+    with (
+        trace() as trace_id,
+        nullcontext(http) if http else closing(session(runtime.settings)) as asked,
+        ThreadPoolExecutor(max(1, len(chosen))) as pool,
+    ):
         reannounce(runtime, clock())
-        this = _Tick(runtime, tick, http, clock, trace_id)
+        this = _Tick(runtime, tick, asked, clock, trace_id)
         running = [pool.submit(_Collecting(this, one).run, places) for one in chosen]
     return CollectReport(tick, trace_id, tuple(one.result() for one in running))
 
@@ -138,13 +142,20 @@ class _Collecting:
         name, storage = self._source.name, self._runtime.storage
         if (until := retries.until(storage, name, now=self._tick.clock())) is not None:
             return SourceReport(name, until=until)
-        options = self._runtime.settings.source_options(name)
-        due = list(
-            tasks(self._source, places, tick=self._tick.time, options=options, storage=storage)
-        )
+        try:
+            due = self._due(places)
+        except ValueError as mistake:  # an option that cannot be: the other sources go on
+            self._note("", mistake)
+            return self._report([], [])
         with ThreadPoolExecutor(PARALLEL) as pool:
             stored = list(pool.map(self._task, due))
         return self._report([one for one in stored if one is not None], due)
+
+    def _due(self, places: Sequence[Place]) -> list[Task]:
+        settings, storage = self._runtime.settings, self._runtime.storage
+        options = settings.source_options(self._source.name)
+        tick = self._tick.time
+        return list(tasks(self._source, places, tick=tick, options=options, storage=storage))
 
     def _report(self, stored: "Sequence[_StoredTask]", due: Sequence[Task]) -> SourceReport:
         return SourceReport(
@@ -165,14 +176,21 @@ class _Collecting:
             whole = len(complete) == len(task.calls)
             if not complete or (task.slot is None and not whole):
                 return None
-            name = task.name if whole else self._partial_name(task, [c for c, _ in complete])
+            name = self._name(task, complete)
             create(self._runtime.storage, name, raw.encode(answer for _, answer in complete))
             event = RawStored(object=name, source=self._source.name)
             event.received_at.CopyFrom(complete[0][1].fetch.received_at)
             return _StoredTask(name, announce(self._runtime, event), len(complete), whole)
 
-    def _partial_name(self, task: Task, calls: Sequence[Request]) -> str:
-        return task_name(self._source.name, task.endpoint, task.slot, calls)
+    def _name(self, task: Task, complete: Sequence[tuple[Request, RawAnswer]]) -> str:
+        """The task's own name where all is there; a refused back-fill stays due."""
+        if task.slot is None and any(is_refusal(answer) for _, answer in complete):
+            return refused_name(self._source.name, task.endpoint, self._tick.time, task.calls)
+        if len(complete) == len(task.calls):
+            return task.name
+        return task_name(
+            self._source.name, task.endpoint, task.slot, [call for call, _ in complete]
+        )
 
     def _answers(self, task: Task) -> Iterator[RawAnswer | None]:
         """An answer for each call of the task, None where there is none."""
@@ -183,17 +201,17 @@ class _Collecting:
         try:
             return fetch(self._tick.http, call, source=self._source.name, tick=self._tick.time)
         except Retry as failure:
-            self._note(call, failure)
+            self._note(call.endpoint, failure)
             if failure.status in BUSY:
                 self._leave_alone(failure)
         except Unusable as failure:
-            self._note(call, failure)
+            self._note(call.endpoint, failure)
         return None
 
-    def _note(self, call: Request, failure: Exception) -> None:
-        _LOG.warning("%s", failure, extra={"source": self._source.name, "endpoint": call.endpoint})
+    def _note(self, endpoint: str, failure: Exception) -> None:
+        _LOG.warning("%s", failure, extra={"source": self._source.name, "endpoint": endpoint})
         with self._lock:
-            self._failures.append(Failure(self._source.name, call.endpoint, str(failure)))
+            self._failures.append(Failure(self._source.name, endpoint, str(failure)))
 
     def _leave_alone(self, failure: Retry) -> None:
         until = self._tick.clock() + timedelta(seconds=failure.after)

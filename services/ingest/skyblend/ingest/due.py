@@ -21,6 +21,7 @@ from skyblend.sources.contract import Request, Schedule, Source
 
 LARGEST_TASK = 100  # answers, and places, of one raw object
 PARALLEL = 4  # tasks of one source that are fetched at the same time
+_REFUSED = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ANY_SLOT = datetime(2000, 1, 1, tzinfo=UTC)  # names a back-fill, whatever days it asks for
 
@@ -121,9 +122,16 @@ def _once(
     for place in places:
         naming = [*source.requests(schedule.endpoint, [place], slot=_ANY_SLOT, options=options)]
         name = task_name(source.name, schedule.endpoint, None, naming)
-        if not storage.generation(name):
-            calls = source.requests(schedule.endpoint, [place], slot=tick, options=options)
-            yield Task(schedule.endpoint, None, tuple(calls), name)
+        if storage.generation(name):
+            continue
+        calls = (*source.requests(schedule.endpoint, [place], slot=tick, options=options),)
+        if not storage.generation(refused_name(source.name, schedule.endpoint, tick, calls)):
+            yield Task(schedule.endpoint, None, calls, name)
+
+
+def refused_name(source: str, endpoint: str, tick: datetime, calls: Sequence[Request]) -> str:
+    """The raw object of a back-fill that was refused: it is asked for again in the next hour."""
+    return task_name(source, endpoint, cut(tick, _REFUSED), calls)
 
 
 def _grouped(batches: Sequence[Sequence[Request]]) -> Iterator[tuple[Request, ...]]:

@@ -56,6 +56,11 @@ def fetch(http: Http, call: Request, *, source: str, tick: datetime) -> RawAnswe
     return _raw(call, answer, source=source, tick=tick)
 
 
+def is_refusal(answer: RawAnswer) -> bool:
+    """Whether an answer can be seen to hold no data: a status other than 200, a page for people."""
+    return answer.fetch.status != 200 or "html" in answer.fetch.headers.get("content-type", "")
+
+
 def call_name(source: str, call: Request) -> str:
     """How a call stands in logs: the source, the endpoint and the place or their number."""
     if len(call.places) == 1:

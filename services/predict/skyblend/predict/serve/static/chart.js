@@ -5,13 +5,13 @@ import { clock, degrees, forecaster, isMissing, moment, range, shortDay, shown, 
 import { nearest } from "./words.js";
 
 const HOUR = 3600, DAY = 24 * HOUR, PAST = 6 * HOUR;
-const COLOURS = 7;
+const COLOURS = 7, SAME_DASH = 3;  // three solid lines, three dashed, three dotted: colour is never the only difference
 const DASHES = [[], [7, 4], [2, 3]];
 const DASH_NAMES = ["", "dashed", "dotted"];
 const P10 = 1, P90 = 2, FIRST_MEMBER = 4;  // columns of the plot
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const look = (index) => ({ colour: (index % COLOURS) + 1, dash: Math.floor(index / COLOURS) % DASHES.length });
+const look = (index) => ({ colour: (index % COLOURS) + 1, dash: Math.floor(index / SAME_DASH) % DASHES.length });
 
 /** The chart in `box`. Sources that were switched off stay off until they are switched on again. */
 export class Chart {
