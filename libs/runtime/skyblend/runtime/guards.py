@@ -50,8 +50,8 @@ def problem(refusal: Refusal) -> tuple[bytes, int, dict[str, str]]:
 def host_name(header: str) -> str:
     """The name in a Host header, lower case, without port and brackets: `[::1]:8080` is `::1`."""
     if header.startswith("["):
-        name, _, rest = header[1:].partition("]")
-        return name.lower() if not rest or rest.startswith(":") else ""
+        name, closed, rest = header[1:].partition("]")
+        return name.lower() if closed and (not rest or rest.startswith(":")) else ""
     name, _, port = header.partition(":")
     return name.lower() if not port or port.isdecimal() else ""
 

@@ -94,7 +94,7 @@ class Session:
         self._session = requests.Session()
         self._session.headers["User-Agent"] = user_agent
         self._limits, self._now = limits, now
-        self._pause = pause or Event().wait
+        self._pause = Event().wait if pause is None else pause
 
     def get(
         self,
@@ -194,7 +194,7 @@ class Session:
     def _body(self, call: _Call, response: requests.Response) -> bytes:
         """The unpacked body, counted while it comes; a server that drips is cut at the deadline."""
         pieces, size = [], 0
-        for piece in response.raw.stream(_PIECE, decode_content=True):
+        while piece := response.raw.read1(_PIECE, decode_content=True):
             pieces.append(piece)
             size += len(piece)
             if size > self._limits.size:

@@ -10,7 +10,7 @@ from typing import Any
 PREFIX = "SKYBLEND_"
 REALMS = ("live", "simulated")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-SECRET = re.compile(r"(_|^)(KEY|TOKEN)$")
+SECRET = re.compile(r"(KEY|TOKEN)$")
 
 
 class Misconfigured(Exception):
@@ -82,6 +82,12 @@ def setting(default: str, parse: Callable[[str], Any], about: str) -> Any:
 
 
 MIB = 1 << 20
+# Ending of a source's option -> what its value must look like, and in words.
+_OPTIONS = {
+    "_LIMIT": (re.compile(r"[0-9]+$"), "a whole number"),
+    "_DAYS": (re.compile(r"[0-9]+$"), "a whole number"),
+    "_URL": (re.compile(r"https?://[^/]"), "an http or https address"),
+}
 
 
 # ruff: noqa: RUF009 - `setting` is a field
@@ -109,7 +115,6 @@ class Settings:
     nearest_km: float = setting(
         "30", positive, "A point without a place of its own is answered by one this near, km."
     )
-    backfill_days: int = setting("92", whole, "Days of past forecasts fetched for a new place.")
     tables_memory: str = setting("512MB", memory, "Memory that reading the tables may take.")
     tables_threads: int = setting("2", whole, "Threads that read the tables.")
     log_level: str = setting("INFO", one_of(*LOG_LEVELS), "Least severity that is logged.")
@@ -164,8 +169,7 @@ def variable(one: Field[Any]) -> str:
 
 
 def _option_mistakes(ours: Mapping[str, str]) -> list[str]:
-    """Mistakes in what is no setting of ours, but perhaps one of a source: a misspelt name, a limit
-    that is no number."""
+    """Mistakes in what is no setting of ours, but perhaps an option of a source."""
     known = {variable(one) for one in declared()}
     return [m for name in sorted(ours.keys() - known) if (m := _mistake(name, ours[name], known))]
 
@@ -173,8 +177,10 @@ def _option_mistakes(ours: Mapping[str, str]) -> list[str]:
 def _mistake(name: str, value: str, known: set[str]) -> str | None:
     import difflib  # noqa: PLC0415 - only where an unknown name is there
 
-    if close := difflib.get_close_matches(name, known, n=1, cutoff=0.9):
-        return f"{name} is no setting, perhaps {close[0]} is meant"
-    if name.endswith("_LIMIT") and value and not value.isdecimal():
-        return f"{name} must be a whole number, got {value[:40]!r}"
+    ours = [one.removeprefix(PREFIX) for one in known]
+    if close := difflib.get_close_matches(name.removeprefix(PREFIX), ours, n=1, cutoff=0.8):
+        return f"{name} is no setting, perhaps {PREFIX}{close[0]} is meant"
+    for ending, (form, expected) in _OPTIONS.items():
+        if value and name.endswith(ending) and not form.match(value):
+            return f"{name} must be {expected}, got {value[:40]!r}"
     return None

@@ -51,6 +51,5 @@ def bearer(value: str) -> str:
 def is_shown(header: str, value: str) -> bool:
     """Whether an Authorization header shows the token; takes the same time for every wrong one."""
     scheme, _, given = header.partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(
-        given.strip().encode(), value.encode()
-    )
+    matches = hmac.compare_digest(given.strip().encode(), value.encode())
+    return scheme.lower() == "bearer" and bool(value) and matches

@@ -1,6 +1,7 @@
 """Delivers the laptop bus's messages to the push endpoints, as Pub/Sub would."""
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -17,6 +18,7 @@ IN_FLIGHT = 2
 POLL_SECONDS = 0.2
 RECOVER_SECONDS = 5.0
 EXTEND_SECONDS = 60.0
+TROUBLE_SECONDS = 1.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -56,11 +58,11 @@ class Deliverer:
         process is seen at once, one of another process after POLL_SECONDS."""
         with ThreadPoolExecutor(IN_FLIGHT, "deliver") as pool:
             while not stop.is_set():
-                self._bus.published.clear()
-                self._maintain()
-                self._launch(pool, None)
-                self._pause()
-                self._land()
+                try:
+                    self._step(pool)
+                except sqlite3.Error:  # a full or locked disk: leases end, so nothing is lost
+                    _LOG.exception("the bus could not be read or written")
+                    stop.wait(TROUBLE_SECONDS)
 
     def drain(self, is_mine: Callable[[str], bool] | None = None) -> Counts:
         """Deliver until nothing is due now, also what the deliveries published; `is_mine` chooses
@@ -73,6 +75,13 @@ class Deliverer:
                 self._maintain()
                 total += self._land()
         return total
+
+    def _step(self, pool: ThreadPoolExecutor) -> None:
+        self._bus.published.clear()
+        self._maintain()
+        self._launch(pool, None)
+        self._pause()
+        self._land()
 
     def _launch(self, pool: ThreadPoolExecutor, only: Callable[[str], bool] | None) -> int:
         free = IN_FLIGHT - len(self._flights)

@@ -1,0 +1,303 @@
+"""What every implementation of the tables does: versions, the current view, as of a time."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from itertools import count, permutations
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skyblend.runtime.storage.folder import FolderStorage
+from skyblend.runtime.tables import Query, Tables, View, columns
+from skyblend.runtime.tables.duck import DuckTables
+
+T0 = datetime(2026, 11, 20, tzinfo=UTC)
+TEMPERATURE = ("temperature_2m",)
+VERSIONS = View.VERSIONS
+Row = dict[str, Any]
+
+
+def at(hours: float) -> datetime:
+    return T0 + timedelta(hours=hours)
+
+
+def forecast(known: float = 0, raw: str = "raw/x/a.pb", **values: Any) -> Row:
+    """A row of one key, known at hour `known`; values and key columns as given."""
+    row: Row = {
+        "source": "x", "model": "m", "member": "", "place_id": "P", "issued_at": T0,
+        "valid_at": at(24), "period": 0, "known_at": at(known), "received_at": at(known),
+        "latitude": 48.1, "longitude": 11.6, "raw": raw, "flags": [],
+    }  # fmt: skip
+    return row | values
+
+
+def observation(known: float = 0, raw: str = "raw/x/a.pb", **values: Any) -> Row:
+    row: Row = {
+        "source": "x", "place_id": "P", "observed_at": T0, "period": 0, "known_at": at(known),
+        "received_at": at(known), "raw": raw, "flags": [], "kind": "station",
+    }  # fmt: skip
+    return row | values
+
+
+class Filled(Protocol):
+    """Tables that record files can be put into and taken from."""
+
+    tables: Tables
+
+    def put(self, forecasts: Iterable[Row] = (), observations: Iterable[Row] = ()) -> str: ...
+
+    def remove(self, name: str) -> None: ...
+
+
+class FilledDuck:
+    def __init__(self, root: Path) -> None:
+        self.storage = FolderStorage(root)
+        self.tables = DuckTables(self.storage, memory="256MB", threads=1)
+        self.numbers = count()
+
+    def put(self, forecasts: Iterable[Row] = (), observations: Iterable[Row] = ()) -> str:
+        name = ""
+        for kind, rows, schema in (
+            ("forecasts", list(forecasts), columns.forecasts()),
+            ("observations", list(observations), columns.observations()),
+        ):
+            if rows:
+                name = f"records/{kind}/2026-11-20/{next(self.numbers)}.parquet"
+                sink = pa.BufferOutputStream()
+                pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink)
+                self.storage.write(name, sink.getvalue().to_pybytes())
+                self.tables.load(name)
+        return name
+
+    def remove(self, name: str) -> None:
+        self.tables.unload(name)
+        self.storage.delete(name)
+
+
+KINDS: dict[str, Callable[[Path], Filled]] = {"duck": FilledDuck}
+
+
+@pytest.fixture(params=sorted(KINDS))
+def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Filled:
+    return KINDS[request.param](tmp_path)
+
+
+def rows(table: pa.Table, *chosen: str) -> list[Any]:
+    """The rows in order of known_at: one column's values, or tuples of several."""
+    found = sorted(table.to_pylist(), key=lambda row: (row["known_at"], row["raw"]))
+    return [tuple(row[c] for c in chosen) if len(chosen) > 1 else row[chosen[0]] for row in found]
+
+
+def test_without_records_the_answer_is_empty_and_typed(filled: Filled) -> None:
+    table = filled.tables.forecasts(Query(variables=TEMPERATURE))
+    assert table.num_rows == 0
+    assert table.schema.field("issued_at").type == pa.timestamp("us", tz="UTC")
+    assert table.schema.field("period").type == pa.int32()
+    assert table.schema.field("temperature_2m").type == pa.float64()
+    assert filled.tables.observations(Query()).schema.names[-18:] == list(columns.VARIABLES)
+
+
+def test_a_row_comes_back_as_it_was_written(filled: Filled) -> None:
+    flags = [{"variable": "temperature_2m", "check": "range", "reason": "expected < 60, got 71.5"}]
+    row = forecast(1, temperature_2m=71.5, elevation=519.0, flags=flags)
+    filled.put([row])
+    (found,) = filled.tables.forecasts(Query(variables=TEMPERATURE)).to_pylist()
+    assert found == row
+    filled.put(observations=[observation(1, temperature_2m=2.5, kind="analysis")])
+    (seen,) = filled.tables.observations(Query()).to_pylist()
+    assert seen["kind"] == "analysis"
+    assert seen["temperature_2m"] == 2.5
+    assert seen["dew_point_2m"] is None
+
+
+def test_the_same_value_known_later_adds_nothing(filled: Filled) -> None:
+    filled.put([forecast(1, temperature_2m=5.0)])
+    filled.put([forecast(2, "raw/x/b.pb", temperature_2m=5.0)])
+    table = filled.tables.forecasts(Query(variables=TEMPERATURE, view=VERSIONS))
+    assert rows(table, "known_at", "raw") == [(at(1), "raw/x/a.pb")]
+    assert rows(filled.tables.forecasts(Query(variables=TEMPERATURE)), "known_at") == [at(1)]
+
+
+def test_a_then_b_then_a_are_three_versions(filled: Filled) -> None:
+    for known, value in ((1, 5.0), (2, 6.0), (3, 5.0)):
+        filled.put([forecast(known, f"raw/x/{known}.pb", temperature_2m=value)])
+    table = filled.tables.forecasts(Query(variables=TEMPERATURE, view=VERSIONS))
+    assert rows(table, "temperature_2m") == [5.0, 6.0, 5.0]
+    assert rows(filled.tables.forecasts(Query()), "temperature_2m", "known_at") == [(5.0, at(3))]
+
+
+def test_a_missing_value_erases_none_and_makes_no_version(filled: Filled) -> None:
+    filled.put([forecast(1, temperature_2m=5.0, dew_point_2m=1.0)])
+    filled.put([forecast(2, "raw/x/b.pb", dew_point_2m=2.0)])
+    filled.put([forecast(3, "raw/x/c.pb")])
+    current = filled.tables.forecasts(Query())
+    assert rows(current, "temperature_2m", "dew_point_2m", "known_at") == [(5.0, 2.0, at(2))]
+    versions = filled.tables.forecasts(Query(view=VERSIONS))
+    assert rows(versions, "temperature_2m", "dew_point_2m") == [(5.0, 1.0), (None, 2.0)]
+    only = filled.tables.forecasts(Query(variables=TEMPERATURE, view=VERSIONS))
+    assert rows(only, "known_at") == [at(1)]
+
+
+def test_a_flag_stays_with_its_value_when_another_value_is_newer(filled: Filled) -> None:
+    hot = {"variable": "temperature_2m", "check": "range", "reason": "expected < 60, got 99"}
+    wet = {"variable": "dew_point_2m", "check": "range", "reason": "expected < 40, got 50"}
+    filled.put([forecast(1, temperature_2m=99.0, dew_point_2m=50.0, flags=[hot, wet])])
+    filled.put([forecast(2, "raw/x/b.pb", dew_point_2m=1.0)])
+    assert rows(filled.tables.forecasts(Query()), "flags") == [[hot]]
+    filled.put([forecast(3, "raw/x/c.pb", temperature_2m=9.0)])
+    assert rows(filled.tables.forecasts(Query()), "flags") == [[]]
+
+
+def test_as_of_a_time_nothing_later_is_seen(filled: Filled) -> None:
+    filled.put([forecast(1, temperature_2m=5.0), forecast(9, temperature_2m=9.0, place_id="Q")])
+    filled.put([forecast(3, "raw/x/b.pb", temperature_2m=6.0)])
+    for hours, expected in ((0.9, []), (1, [5.0]), (2.9, [5.0]), (3, [6.0]), (99, [6.0, 9.0])):
+        table = filled.tables.forecasts(Query(variables=TEMPERATURE, as_of=at(hours)))
+        assert rows(table, "temperature_2m") == expected
+
+
+def test_every_part_of_the_key_makes_another_key(filled: Filled) -> None:
+    first = forecast(1, temperature_2m=5.0)
+    others = {
+        "source": "y", "model": "", "member": "3", "place_id": "Q", "issued_at": at(-6),
+        "valid_at": at(25), "period": 3600,
+    }  # fmt: skip
+    filled.put([first, *(first | {name: value} for name, value in others.items())])
+    assert filled.tables.forecasts(Query()).num_rows == 1 + len(others) == 8
+    assert set(others) == set(columns.FORECAST_KEY)
+
+
+def test_filters(filled: Filled) -> None:
+    filled.put(
+        [
+            forecast(1, temperature_2m=1.0),
+            forecast(2, temperature_2m=2.0, source="y"),
+            forecast(3, temperature_2m=3.0, place_id="Zürich'; --"),
+            forecast(4, temperature_2m_max=4.0, period=86400, valid_at=at(48)),
+            forecast(5, temperature_2m=5.0, valid_at=at(23)),
+        ]
+    )
+
+    def known(**asked: Any) -> list[datetime]:
+        return rows(filled.tables.forecasts(Query(**asked)), "known_at")
+
+    assert known() == [at(1), at(2), at(3), at(4), at(5)]
+    assert known(sources=("y",)) == [at(2)]
+    assert known(sources=("x", "y"), places=("Zürich'; --", "Q")) == [at(3)]
+    assert known(periods=(86400,)) == [at(4)]
+    assert known(variables=("temperature_2m_max",)) == [at(4)]
+    assert known(valid_from=at(24), valid_to=at(48)) == [at(1), at(2), at(3)]
+    assert known(valid_from=at(48)) == [at(4)]
+    assert known(valid_to=at(24)) == [at(5)]
+
+
+def test_an_unknown_variable_is_refused(filled: Filled) -> None:
+    with pytest.raises(ValueError, match=r"expected variables among temperature_2m, .* got"):
+        filled.tables.forecasts(Query(variables=("temperature_2m; DROP TABLE x",)))
+
+
+def test_a_raw_objects_rows_are_the_versions_that_it_added(filled: Filled) -> None:
+    filled.put([forecast(1, temperature_2m=5.0)])
+    filled.put(
+        [
+            forecast(2, "raw/uploads/f#one.csv", temperature_2m=5.0),  # known before: no version
+            forecast(2, "raw/uploads/f#two.csv", temperature_2m=7.0, valid_at=at(25)),
+            forecast(2, "raw/uploads/f2", temperature_2m=8.0, valid_at=at(26)),  # another object
+        ]
+    )
+
+    def of(raw: str, view: View) -> list[float]:
+        query = Query(variables=TEMPERATURE, view=view, raw=raw)
+        return rows(filled.tables.forecasts(query), "temperature_2m")
+
+    assert of("raw/uploads/f", VERSIONS) == [7.0]
+    assert of("raw/x/a.pb", VERSIONS) == [5.0]
+    assert of("raw/uploads/f", View.CURRENT) == [7.0]
+    assert of("raw/other", VERSIONS) == []
+
+
+def test_a_late_file_with_an_early_time_makes_the_next_row_no_version(filled: Filled) -> None:
+    filled.put([forecast(5, "raw/x/b.pb", temperature_2m=5.0)])
+    query = Query(variables=TEMPERATURE, view=VERSIONS)
+    assert rows(filled.tables.forecasts(query), "raw") == ["raw/x/b.pb"]
+    filled.put([forecast(1, temperature_2m=5.0)])
+    assert rows(filled.tables.forecasts(query), "raw") == ["raw/x/a.pb"]
+
+
+def test_what_is_removed_is_read_no_more_and_what_is_replaced_is_read_anew(filled: Filled) -> None:
+    filled.put([forecast(1, temperature_2m=5.0)])
+    name = filled.put([forecast(2, "raw/x/b.pb", temperature_2m=6.0)])
+    assert rows(filled.tables.forecasts(Query()), "temperature_2m") == [6.0]
+    filled.remove(name)
+    assert rows(filled.tables.forecasts(Query()), "temperature_2m") == [5.0]
+
+
+def test_rows_that_are_there_twice_count_once(filled: Filled) -> None:
+    row = forecast(1, temperature_2m=5.0, dew_point_2m=1.0)
+    filled.put([row])
+    filled.put([row])
+    assert (
+        filled.tables.forecasts(Query()).to_pylist()[0] | row
+        == (filled.tables.forecasts(Query()).to_pylist()[0])
+    )
+    assert filled.tables.forecasts(Query(view=VERSIONS)).num_rows == 1
+
+
+VALUES = st.sampled_from([None, 1.0, 2.0])
+HISTORY = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 2), VALUES, VALUES), min_size=1, max_size=5
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(history=HISTORY, data=st.data())
+def test_the_order_of_arrival_changes_nothing(
+    tmp_path_factory: pytest.TempPathFactory, history: list[Any], data: st.DataObject
+) -> None:
+    """Any order of files gives what a plain reading of the definition gives."""
+    stored = [
+        observation(known, f"raw/{number}", received_at=at(received), temperature_2m=t,
+                    dew_point_2m=d)
+        for number, (known, received, t, d) in enumerate(history)
+    ]  # fmt: skip
+    filled = FilledDuck(tmp_path_factory.mktemp("order"))
+    for row in data.draw(st.permutations(stored)):
+        filled.put(observations=[row])
+    for as_of in (None, at(1)):
+        versions, current = by_definition(stored, as_of)
+        table = filled.tables.observations(Query(view=VERSIONS, as_of=as_of))
+        found = sorted(table.to_pylist(), key=lambda r: (r["known_at"], r["received_at"], r["raw"]))
+        assert [row["raw"] for row in found] == versions
+        latest = filled.tables.observations(Query(as_of=as_of)).to_pylist()
+        assert [(r["temperature_2m"], r["dew_point_2m"], r["raw"]) for r in latest] == current
+
+
+def by_definition(stored: list[Row], as_of: datetime | None) -> tuple[list[str], list[Any]]:
+    """Raw objects of the versions in order, and the current row, of one key."""
+    last: dict[str, float] = {}
+    versions = []
+    for row in sorted(stored, key=lambda r: (r["known_at"], r["received_at"], r["raw"])):
+        if as_of is not None and row["known_at"] > as_of:
+            continue
+        told = {v: row[v] for v in ("temperature_2m", "dew_point_2m") if row[v] is not None}
+        if any(last.get(name) != value for name, value in told.items()):
+            versions.append(row["raw"])
+        last |= told
+    if not versions:
+        return [], []
+    return versions, [(last.get("temperature_2m"), last.get("dew_point_2m"), versions[-1])]
+
+
+def test_every_order_of_three_files(tmp_path: Path) -> None:
+    stored = [forecast(k, f"raw/{k}", temperature_2m=v) for k, v in ((1, 5.0), (2, 6.0), (3, 5.0))]
+    answers = []
+    for number, order in enumerate(permutations(stored)):
+        filled = FilledDuck(tmp_path / str(number))
+        for row in order:
+            filled.put([row])
+        answers.append(rows(filled.tables.forecasts(Query(view=VERSIONS)), "raw"))
+    assert answers == [["raw/1", "raw/2", "raw/3"]] * 6
