@@ -3,6 +3,7 @@
 import gzip
 import logging
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -279,3 +280,30 @@ def test_retry_after(header: str, seconds: float) -> None:
 
 def test_an_answer_is_a_value() -> None:
     assert Answer(200, {}, b"", NOW, "u") == Answer(200, {}, b"", NOW, "u")
+
+
+def test_a_packed_body_that_comes_byte_by_byte_is_whole(
+    provider: Provider, session: Session
+) -> None:
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for byte in gzip.compress(bytes(range(256)) * 4):
+            handler.wfile.write(b"1\r\n%c\r\n" % byte)
+            handler.wfile.flush()
+        handler.wfile.write(b"0\r\n\r\n")
+
+    provider.replies = [drip]
+    assert session.get(provider.url, name="x").body == bytes(range(256)) * 4
+
+
+def test_unpacking_takes_memory_for_the_limit_only(provider: Provider, session: Session) -> None:
+    provider.replies = [reply(200, gzip.compress(b"\0" * 50_000_000), Content_Encoding="gzip")]
+    tracemalloc.start()
+    with pytest.raises(Unusable):
+        session.get(provider.url, name="x")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000

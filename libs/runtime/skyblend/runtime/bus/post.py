@@ -32,6 +32,9 @@ def over_http(address: Callable[[str], str]) -> Post:
             raise Unreachable(f"{path}: {type(error).__name__}") from None
         except requests.Timeout:
             return 504
+        except requests.RequestException:
+            _LOG.exception("%s gave no readable answer", path)
+            return 502
         return int(answer.status_code)
 
     return post

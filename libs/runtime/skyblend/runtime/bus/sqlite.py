@@ -24,6 +24,7 @@ from skyblend.runtime.locks import Lock, acquire
 
 LEASE_SECONDS = 600.0
 FIRST_WAIT, LONGEST_WAIT = 1.0, 600.0
+LONGEST_UNREACHABLE = 30.0  # asking again costs little, and it may come up at any time
 _BUSY_SECONDS = 30.0
 
 _SCHEMA = """
@@ -148,7 +149,8 @@ class SqliteBus:
                 return False
             attempts, refusals = (found[0] + 1, 0) if answered else (found[0], found[1] + 1)
             dead = bool(attempts >= MAX_ATTEMPTS)
-            due = self._clock() + back_off(attempts + refusals)
+            wait = back_off(attempts) if answered else back_off(refusals, LONGEST_UNREACHABLE)
+            due = self._clock() + wait
             connection.execute(_ANSWERED, (attempts, refusals, due, dead, reason, id_))
         return dead
 
@@ -267,11 +269,11 @@ class _Holder:
                 self._name, self._handle = "", -1
 
 
-def back_off(failures: int) -> float:
+def back_off(failures: int, longest: float = LONGEST_WAIT) -> float:
     """Seconds to wait after so many failures in a row: 1, 2, 4 ... 600, of which the last half is
     drawn by lot."""
-    longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(failures - 1, 20))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret, only spreads the load
+    whole = min(longest, FIRST_WAIT * 2.0 ** min(failures - 1, 20))
+    return whole * random.uniform(0.5, 1.0)  # noqa: S311 - no secret, only spreads the load
 
 
 def _row(event: Message, trace: str, now: float) -> tuple[str, str, bytes, float]:
