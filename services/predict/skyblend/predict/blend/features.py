@@ -166,7 +166,9 @@ def _sizes(known: Corrections, count: int) -> _Columns:
 
 
 def _spread(deviation: Floats, number: Ints) -> Floats:
-    return np.asarray(np.sqrt((deviation**2).sum(axis=1) / np.maximum(number, 1)))
+    """Standard deviation among the forecasters, NaN where fewer than two are there."""
+    spread = np.sqrt((deviation**2).sum(axis=1) / np.maximum(number - 1, 1))
+    return np.where(number > 1, spread, np.nan)
 
 
 def _age(at: Situations, there: Flags, number: Ints) -> Floats:

@@ -29,14 +29,17 @@ class Scaling:
 
     @classmethod
     def of(cls, features: Floats) -> "Scaling":
-        centre, width = features.mean(axis=0), features.std(axis=0)
+        there = np.isfinite(features)
+        count = np.maximum(there.sum(axis=0), 1)
+        centre = np.where(there, features, 0.0).sum(axis=0) / count
+        width = np.sqrt((np.where(there, features - centre, 0.0) ** 2).sum(axis=0) / count)
         still = width < 1e-6 * np.maximum(np.abs(centre), 1.0)
         return cls(centre, np.where(still, 0.0, width))
 
     def apply(self, features: Floats) -> Floats:
         """Standardised features, bounded, with the first (the constant) as it is."""
         inverse = np.where(self.width > 0, 1 / np.where(self.width > 0, self.width, 1.0), 0.0)
-        scaled = np.clip((features - self.centre) * inverse, -_BOUND, _BOUND)
+        scaled = np.clip(np.nan_to_num((features - self.centre) * inverse), -_BOUND, _BOUND)
         scaled[:, 0] = 1.0
         return scaled
 

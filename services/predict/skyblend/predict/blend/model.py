@@ -9,7 +9,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,7 @@ class Model:
         if place in self.places:
             code = np.full(len(kind), self.places.index(place))
             evidence = self.memory.about(code, kind, now)
+            at = replace(at, position=self.position[code])
         else:
             evidence = self.memory.about_elsewhere(at.position[0], kind, now)
         known = corrections(evidence, self.prior)
