@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from skyblend.cli.lifeline import tie
+from skyblend.runtime.lifeline import tie
 
 
 def start(module: str, *arguments: str, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":

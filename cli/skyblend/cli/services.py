@@ -96,8 +96,8 @@ def table(host: str, first_port: int) -> tuple[Service, ...]:
             "granian",
             (
                 *("--interface", "wsgi", "--host", host, "--port", str(first_port + 2)),
-                *("--factory", "--blocking-threads", "4", "--no-ws", "--log-level", "error"),
-                "skyblend.predict.serve.main:app",
+                *("--blocking-threads", "4", "--no-ws", "--log-level", "error"),
+                "skyblend.predict.main:app",
             ),
         ),
     )

@@ -9,12 +9,12 @@ from threading import Event
 from skyblend.cli import defaults
 from skyblend.cli.apps import App, apps, router
 from skyblend.cli.chores import chores
-from skyblend.cli.lifeline import tie
 from skyblend.cli.progress import Progress
 from skyblend.cli.schedule import Schedule
 from skyblend.cli.simulation import with_simulator
 from skyblend.runtime import logs
 from skyblend.runtime.bus.post import into_wsgi
+from skyblend.runtime.lifeline import tie
 from skyblend.runtime.place import Runtime, runtime_for
 from skyblend.runtime.settings import Settings
 

@@ -2,12 +2,10 @@
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from skyblend.predict.serve.app import Environ, StartResponse, Wsgi, create_app
-from skyblend.runtime import logs
-from skyblend.runtime.place import runtime_for
-from skyblend.runtime.settings import Settings
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class App:
@@ -17,7 +15,9 @@ class App:
         self._made: Wsgi | None = None
         self._making = threading.Lock()
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         if self._made is None:
             with self._making:
                 self._made = self._made or _make()
@@ -25,6 +25,15 @@ class App:
 
 
 def _make() -> Wsgi:
+    # A forecast is a few hundred numbers: threads of BLAS would only cost a fifth of the start.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from skyblend.predict.serve.app import create_app  # noqa: PLC0415 - imports NumPy
+    from skyblend.runtime import logs  # noqa: PLC0415
+    from skyblend.runtime.lifeline import tie  # noqa: PLC0415
+    from skyblend.runtime.place import runtime_for  # noqa: PLC0415
+    from skyblend.runtime.settings import Settings  # noqa: PLC0415
+
+    tie(os.getppid())  # a worker whose supervisor was killed would go on serving beside the next
     settings = Settings.read(os.environ)
     logs.configure(settings.log_level, secret_values=settings.secrets())
     return create_app(runtime_for(settings))
