@@ -142,8 +142,13 @@ def test_a_name_that_leads_elsewhere_is_refused_and_the_rest_goes_on(pack, name)
 
 @pytest.mark.parametrize(
     ("kind", "word"),
-    [(tarfile.SYMTYPE, "link"), (tarfile.LNKTYPE, "link"), (tarfile.CHRTYPE, "device"), (tarfile.FIFOTYPE, "device")],
-)  # fmt: skip
+    [
+        (tarfile.SYMTYPE, "link"),
+        (tarfile.LNKTYPE, "link"),
+        (tarfile.CHRTYPE, "device"),
+        (tarfile.FIFOTYPE, "device"),
+    ],
+)
 def test_links_and_devices_are_refused_and_the_rest_goes_on(kind, word):
     entry = tarfile.TarInfo("a")
     entry.type, entry.linkname = kind, "/etc/passwd" if word == "link" else ""

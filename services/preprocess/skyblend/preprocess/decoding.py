@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from skyblend.preprocess.members import Member
-from skyblend.sources import registry
 from skyblend.sources.contract import BadPayload, Decoded, Forecasts, Observations, Payload, Source
+from skyblend.sources.registry import SOURCES, recognise
 
 HELD = 1 << 18  # rows of a member that are held until its end; a larger member is read twice
 _HEAD = 4096
@@ -32,15 +32,15 @@ def items(source: Source, payload: Payload) -> Iterator[Decoded]:
 
 def source_of(member: Member) -> Source:
     """The source that is named, or that recognises the member; raises BadPayload."""
-    if member.source in registry.SOURCES:
-        return registry.SOURCES[member.source]
-    expected = f"one of {', '.join(sorted(registry.SOURCES))}"
+    if member.source in SOURCES:
+        return SOURCES[member.source]
+    expected = f"one of {', '.join(sorted(SOURCES))}"
     if member.source:
         raise BadPayload("preprocess", where="source", expected=expected, got=member.source)
     body = member.payload.body
     head = body.read(_HEAD)
     body.seek(0)
-    source = registry.recognise(member.payload.name, head)
+    source = recognise(member.payload.name, head)
     if source is None:
         got = f"first bytes {head[:60]!r}"
         raise BadPayload("preprocess", where=member.name, expected=expected, got=got)

@@ -12,19 +12,20 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from skyblend.preprocess import wire
 from skyblend.preprocess.rows import FORECASTS, Rows, label
-from skyblend.protos.v1.records_pb2 import Latest, Run, RunSeries
-from skyblend.protos.v1.variables_pb2 import Variable
+from skyblend.preprocess.wire import Points, SeriesKey
+from skyblend.protos.v1.records_pb2 import Latest, Run
 from skyblend.runtime import names
 from skyblend.runtime.storage import Storage, update
 from skyblend.weather.quality import Flag
 
-HELD = 32 << 20  # bytes of runs that are held before they are written
+HELD = (
+    24 << 20
+)  # bytes of runs that are held before they are written: more than a task of 100 answers
 _SECOND = 1_000_000  # us
 
 Forecaster = tuple[str, str]
-SeriesKey = tuple[str, int]
-Points = tuple[NDArray[np.int64], NDArray[np.float64]]  # seconds since 1970, values
 
 
 @dataclass(slots=True)
@@ -67,39 +68,41 @@ class LatestRuns:
 
     def messages(self) -> dict[str, dict[Forecaster, Run]]:
         """The runs that are held, by place and forecaster."""
-        return {
-            place: {key: _message(key, run) for key, run in runs.items()}
-            for place, runs in self._runs.items()
-        }
+        return {place: _messages(runs) for place, runs in self._runs.items()}
 
     def write(self) -> None:
         """Merge the runs into the places' objects; `places` are those whose object now holds a run
         of this raw object."""
-        for place, new in self.messages().items():
+        while self._runs:
+            place, runs = self._runs.popitem()
+            new = _messages(runs)
             after = update(self._storage, names.latest(place), partial(merged, place, new=new))
             ours = {run.raw for run in new.values()}
             if any(run.raw in ours for run in Latest.FromString(after or b"").runs):
                 self.places.add(place)
-        self._runs, self._bytes = {}, 0
+        self._bytes = 0
 
     def _take(self, rows: Rows, values: Mapping[str, NDArray[np.float64]], part: slice) -> None:
         start = part.start
         times = {name: int(column[start].astype(np.int64)) for name, column in rows.times.items()}
-        run = Newest(times["issued_at"], times["known_at"], times["received_at"], rows.raw(start))
         run = self._kept(
             rows.place(start),
             (label(rows.texts["source"], start), label(rows.texts["model"], start)),
-            run,
+            Newest(times["issued_at"], times["known_at"], times["received_at"], rows.raw(start)),
         )
         if (run.issued_at, run.known_at) != (times["issued_at"], times["known_at"]):
             return
         seconds = rows.times["valid_at"][part].astype(np.int64) // _SECOND
+        period = int(rows.period[start])
         for name, column in values.items():
-            there = ~np.isnan(rows.values[name][part])
-            if there.any():
-                points = (seconds[there], column[part][there])
-                run.series.setdefault((name, int(rows.period[start])), []).append(points)
-                self._bytes += 16 * len(points[0])
+            missing = np.isnan(rows.values[name][part])
+            points = (seconds, column[part].copy())
+            if missing.any():
+                points = (seconds[~missing], column[part][~missing])
+            if points[0].size:
+                run.series.setdefault((name, period), []).append(points)
+                self._bytes += points[1].nbytes
+        self._bytes += seconds.nbytes
 
     def _kept(self, place: str, forecaster: Forecaster, run: Newest) -> Newest:
         """The newer of this run and the one that is held."""
@@ -129,10 +132,14 @@ def _run_columns(rows: Rows) -> list[NDArray[np.int64]]:
 def _ordered(
     rows: Rows, values: dict[str, NDArray[np.float64]]
 ) -> tuple[Rows, dict[str, NDArray[np.float64]]]:
-    """The rows with those of one run together; most sources give them so."""
-    if len(list(_segments(rows))) <= 1 + rows.count // 16:
+    """The rows with those of one run together and in order of time; most sources give them so."""
+    columns = _run_columns(rows)
+    valid = rows.times["valid_at"].astype(np.int64)
+    same_run = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])
+    ascending = (valid[1:] > valid[:-1]) | ~same_run
+    if ascending.all() and same_run.sum() * 16 > rows.count:
         return rows, values
-    order = np.lexsort(_run_columns(rows)[::-1])
+    order = np.lexsort([valid, *columns[::-1]])
     return rows.take(order), {name: column[order] for name, column in values.items()}
 
 
@@ -151,8 +158,7 @@ def merged(place: str, before: bytes | None, *, new: Mapping[Forecaster, Run]) -
     runs = {(run.source, run.model): run for run in Latest.FromString(before or b"").runs}
     for key, run in new.items():
         runs[key] = _newer(runs[key], run) if key in runs else run
-    after = Latest(place_id=place, runs=[runs[key] for key in sorted(runs)])
-    return after.SerializeToString(deterministic=True)
+    return wire.latest(place, (runs[key] for key in sorted(runs)))
 
 
 def _newer(one: Run, other: Run) -> Run:
@@ -161,6 +167,8 @@ def _newer(one: Run, other: Run) -> Run:
         return max(one, other, key=_age)
     older, newer = sorted((one, other), key=_age)
     series = {(s.variable, s.period): s for s in (*older.series, *newer.series)}
+    if len(series) == len(newer.series):
+        return newer
     together = Run()
     together.CopyFrom(newer)
     del together.series[:]
@@ -174,44 +182,13 @@ def _age(run: Run) -> tuple[int, int, int, str]:
     return issued, known, received, run.raw
 
 
+def _messages(runs: Mapping[Forecaster, Newest]) -> dict[Forecaster, Run]:
+    return {forecaster: _message(forecaster, run) for forecaster, run in runs.items()}
+
+
 def _message(forecaster: Forecaster, newest: Newest) -> Run:
-    run = Run(source=forecaster[0], model=forecaster[1], raw=newest.raw)
-    run.issued_at.FromMicroseconds(newest.issued_at)
-    run.known_at.FromMicroseconds(newest.known_at)
-    run.received_at.FromMicroseconds(newest.received_at)
-    for (name, period), parts in sorted(newest.series.items(), key=_by_number):
-        run.series.append(_series(name, period, parts))
-    return run
-
-
-def _by_number(item: tuple[SeriesKey, list[Points]]) -> SeriesKey:
-    (name, period), _ = item
-    return f"{Variable.Value(name.upper()):03d}", period
-
-
-def _series(name: str, period: int, parts: Sequence[Points]) -> RunSeries:
-    """A series in order of valid time; its columns are handed over as they lie on the wire, without
-    a Python number each."""
-    seconds = np.concatenate([part[0] for part in parts])
-    values = np.concatenate([part[1] for part in parts])
-    if (seconds[1:] <= seconds[:-1]).any():
-        seconds, last = np.unique(seconds[::-1], return_index=True)
-        values = values[::-1][last]
-    series = RunSeries(variable=name.upper(), period=period)
-    series.MergeFromString(_packed(3, seconds.astype("<i8").tobytes()))
-    series.MergeFromString(_packed(4, values.astype("<f8").tobytes()))
-    return series
-
-
-def _packed(number: int, content: bytes) -> bytes:
-    """A length-delimited field as protobuf writes it: tag, length, content."""
-    return bytes([number << 3 | 2]) + _varint(len(content)) + content
-
-
-def _varint(number: int) -> bytes:
-    groups = bytearray()
-    while number > 127:
-        groups.append(number & 127 | 128)
-        number >>= 7
-    groups.append(number)
-    return bytes(groups)
+    head = Run(source=forecaster[0], model=forecaster[1], raw=newest.raw)
+    head.issued_at.FromMicroseconds(newest.issued_at)
+    head.known_at.FromMicroseconds(newest.known_at)
+    head.received_at.FromMicroseconds(newest.received_at)
+    return wire.run(head, newest.series)

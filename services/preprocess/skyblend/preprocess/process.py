@@ -23,6 +23,7 @@ from skyblend.runtime import metrics, names
 from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.tables import Query, View
+from skyblend.runtime.tables.compact import supersede
 
 LOG = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ def _decode(runtime: Runtime, source: Origin, *, now: datetime) -> Processed:
 def _write(runtime: Runtime, source: Origin, taken: Intake) -> None:
     _write_records(runtime, FORECASTS, names.forecasts(source.raw, source.day), taken)
     _write_records(runtime, OBSERVATIONS, names.observations(source.raw, source.day), taken)
+    supersede(runtime.storage, source.raw, source.day)
     if source.is_upload:
         taken.places.register(runtime.storage, taken.entries)
     quarantine.write(runtime.storage, source.raw, taken.entries.finished())

@@ -55,7 +55,7 @@ class RecordFiles:
 
     def _writer(self, kind: str, schema: pa.Schema) -> pq.ParquetWriter:
         if kind not in self._writers:
-            self._files[kind] = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - closed in close
+            self._files[kind] = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - see close
             self._writers[kind] = pq.ParquetWriter(
                 self._files[kind],
                 schema,
@@ -98,14 +98,14 @@ def _nullable(column: NDArray[np.float64]) -> "pa.Array[Any]":
 
 def _flags(flags: Sequence[Flag], count: int, kind: Any) -> "pa.Array[Any]":
     """The flags of each row as a list, in the order of the checks."""
-    lists: list[list[dict[str, str]]] = [[] for _ in range(count)] if flags else []
-    for flag in flags:
-        lists[flag.row].append(
-            {"variable": flag.variable, "check": flag.check, "reason": flag.reason}
-        )
-    if lists:
-        return pa.array(lists, kind)
-    none: Any = pa.array([], kind.value_type)
-    return pa.ListArray.from_arrays(
-        pa.array(np.zeros(count + 1, "int32"), pa.int32()), none, type=kind
-    )
+    ordered = sorted(flags, key=_row)
+    per_row = np.zeros(count, np.int64)
+    np.add.at(per_row, np.array([flag.row for flag in ordered], np.int64), 1)
+    offsets = np.concatenate([[0], np.cumsum(per_row)]).astype(np.int32)
+    told = [{"variable": f.variable, "check": f.check, "reason": f.reason} for f in ordered]
+    values: Any = pa.array(told, kind.value_type)
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=kind)
+
+
+def _row(flag: Flag) -> int:
+    return flag.row
