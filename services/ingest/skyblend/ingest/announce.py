@@ -1,7 +1,7 @@
 """Events of raw objects: at once when stored, and again for those that a crash left unannounced."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from google.protobuf.json_format import Parse
@@ -24,13 +24,20 @@ def announce(runtime: Runtime, event: RawStored) -> str:
         return runtime.bus.publish(event, trace=trace_id)
 
 
-def reannounce(runtime: Runtime, now: datetime, *, every: timedelta = EVERY) -> list[str]:
+def reannounce(
+    runtime: Runtime,
+    now: datetime,
+    *,
+    every: timedelta = EVERY,
+    sources: Collection[str] = SOURCES.keys(),
+) -> list[str]:
     """Announce again what lies raw without being processed: the slots of today and yesterday,
     back-fills and uploads. Does nothing within `every` of the last time; gives the objects' names.
     Objects that are on their way are announced twice, which is harmless."""
     if not _is_time(runtime.storage, now, every):
         return []
-    left = [n for n in _recent(runtime.storage, now) if not _is_processed(runtime.storage, n)]
+    recent = _recent(runtime.storage, now, sources)
+    left = [name for name in recent if not _is_processed(runtime.storage, name)]
     for name in left:
         announce(runtime, _event(runtime.storage, name))
     return left
@@ -50,9 +57,9 @@ def _is_time(storage: Storage, now: datetime, every: timedelta) -> bool:
     return mine
 
 
-def _recent(storage: Storage, now: datetime) -> Iterator[str]:
+def _recent(storage: Storage, now: datetime, sources: Collection[str]) -> Iterator[str]:
     days = (names.ONCE, f"{now - timedelta(days=1):%Y-%m-%d}", f"{now:%Y-%m-%d}")
-    folders = [f"{names.RAW}{source}/{day}/" for source in sorted(SOURCES) for day in days]
+    folders = [f"{names.RAW}{source}/{day}/" for source in sorted(sources) for day in days]
     for folder in (names.UPLOADS, *folders):
         yield from (listed.name for listed in storage.list(folder))
 

@@ -108,7 +108,7 @@ def collect(
         nullcontext(http) if http else closing(session(runtime.settings)) as asked,
         ThreadPoolExecutor(max(1, len(chosen))) as pool,
     ):
-        reannounce(runtime, clock())
+        reannounce(runtime, clock(), sources=sources.keys())
         this = _Tick(runtime, tick, asked, clock, trace_id)
         running = [pool.submit(_Collecting(this, one).run, places) for one in chosen]
     return CollectReport(tick, trace_id, tuple(one.result() for one in running))
