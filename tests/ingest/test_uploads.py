@@ -124,3 +124,10 @@ def test_an_upload_without_what_is_known_of_it_is_still_announced(runtime):
     with pytest.raises(Absent):
         runtime.storage.read(names.upload_meta(names.upload("0" * 64)))
     assert reannounce(runtime, NOON) == [names.upload("0" * 64)]
+
+
+def test_what_stays_unprocessed_is_announced_ever_more_seldom(runtime, upload):
+    upload()
+    passes = [NOON + i * timedelta(minutes=3) for i in range(16)]
+    announced = [i + 1 for i, now in enumerate(passes) if reannounce(runtime, now)]
+    assert announced == [1, 2, 4, 8, 16]

@@ -32,29 +32,35 @@ def reannounce(
     sources: Collection[str] = SOURCES.keys(),
 ) -> list[str]:
     """Announce again what lies raw without being processed: the slots of today and yesterday,
-    back-fills and uploads. Does nothing within `every` of the last time; gives the objects' names.
-    Objects that are on their way are announced twice, which is harmless."""
-    if not _is_time(runtime.storage, now, every):
-        return []
-    recent = _recent(runtime.storage, now, sources)
-    left = [name for name in recent if not _is_processed(runtime.storage, name)]
-    for name in left:
-        announce(runtime, _event(runtime.storage, name))
-    return left
-
-
-def _is_time(storage: Storage, now: datetime, every: timedelta) -> bool:
-    """Whether this caller is the one to do it now; of several at once it is one."""
-    mine = False
+    back-fills and uploads; gives the objects' names. Does nothing within `every` of the last time,
+    and what stays unprocessed is announced at longer and longer intervals; with `every` 0, as
+    after a start, all is announced. What is on its way comes twice, which is harmless."""
+    due: list[str] = []
 
     def change(before: bytes | None) -> bytes | None:
-        nonlocal mine
-        last = datetime.fromisoformat(json.loads(before)["at"]) if before else None
-        mine = last is None or not last <= now < last + every
-        return json.dumps({"at": now.isoformat()}).encode() if mine else None
+        known = json.loads(before) if before else {"at": None, "left": {}}
+        due.clear()
+        if not _is_time(known["at"], now, every):
+            return None
+        left = {n: known["left"].get(n, 0) + 1 for n in _left(runtime.storage, now, sources)}
+        due[:] = [n for n, times in left.items() if not every or times.bit_count() == 1]
+        return json.dumps({"at": now.isoformat(), "left": left}).encode()
 
-    update(storage, names.ANNOUNCED, change)
-    return mine
+    update(runtime.storage, names.ANNOUNCED, change)
+    for name in due:
+        announce(runtime, _event(runtime.storage, name))
+    return due
+
+
+def _is_time(last: str | None, now: datetime, every: timedelta) -> bool:
+    """Whether `every` has passed; also where the clock was set back."""
+    return last is None or not timedelta(0) <= now - datetime.fromisoformat(last) < every
+
+
+def _left(storage: Storage, now: datetime, sources: Collection[str]) -> Iterator[str]:
+    for name in _recent(storage, now, sources):
+        if not storage.generation(names.processed(name)):
+            yield name
 
 
 def _recent(storage: Storage, now: datetime, sources: Collection[str]) -> Iterator[str]:
@@ -62,10 +68,6 @@ def _recent(storage: Storage, now: datetime, sources: Collection[str]) -> Iterat
     folders = [f"{names.RAW}{source}/{day}/" for source in sorted(sources) for day in days]
     for folder in (names.UPLOADS, *folders):
         yield from (listed.name for listed in storage.list(folder))
-
-
-def _is_processed(storage: Storage, name: str) -> bool:
-    return storage.generation(names.processed(name)) > 0
 
 
 def _event(storage: Storage, name: str) -> RawStored:
