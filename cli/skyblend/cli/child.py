@@ -7,20 +7,31 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from skyblend.runtime.lifeline import tie
 
 
 def start(module: str, *arguments: str, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """Start `python -m module arguments` with `environ` on top of ours."""
-    command = [sys.executable, "-m", "skyblend.cli.child", str(os.getpid()), module, *arguments]
-    return subprocess.Popen(command, env={**os.environ, **environ})
+    return subprocess.Popen(_command(module, arguments), env={**os.environ, **environ})
 
 
-def run(module: str, *arguments: str, environ: Mapping[str, str]) -> int:
-    """Run it to its end and give the exit code."""
-    return start(module, *arguments, environ=environ).wait()
+def run(
+    module: str, *arguments: str, environ: Mapping[str, str]
+) -> "subprocess.CompletedProcess[str]":
+    """Run it to its end; gives the exit code and what it wrote."""
+    return subprocess.run(
+        _command(module, arguments),
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _command(module: str, arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "skyblend.cli.child", str(os.getpid()), module, *arguments]
 
 
 if __name__ == "__main__":

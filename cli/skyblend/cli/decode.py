@@ -126,7 +126,8 @@ def _print_records(taken: "Intake") -> int:
     for kind in _TYPES:
         if (file := taken.files.finished(kind)) is None:
             continue
-        for batch in pq.ParquetFile(file).iter_batches():
+        parquet: Any = pq.ParquetFile(file)
+        for batch in parquet.iter_batches():
             for row in batch.to_pylist():
                 output.write(orjson.dumps(record(kind, row), option=orjson.OPT_APPEND_NEWLINE))
                 count += 1

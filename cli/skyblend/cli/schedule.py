@@ -104,9 +104,9 @@ class Schedule:
     def _train(self) -> None:
         """In a process of its own, so that serving goes on at its pace."""
         self._tried = times.now()
-        code = child.run("skyblend.predict.train", environ=self._runtime.settings.environ)
-        if code:
-            _LOG.error("training ended with exit code %d", code)
+        done = child.run("skyblend.predict.train", environ=self._runtime.settings.environ)
+        level = logging.ERROR if done.returncode else logging.INFO
+        _LOG.log(level, "training ended with %d: %s%s", done.returncode, done.stdout, done.stderr)
         self.trained.set()
 
 

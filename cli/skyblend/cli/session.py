@@ -46,11 +46,13 @@ class Session:
 
         return Settings.read(self.environ())
 
-    def runtime(self) -> "Runtime":
-        """Storage, bus and tables of this folder and half."""
+    def runtime(self, *, tables_memory: str = "") -> "Runtime":
+        """Storage, bus and tables of this folder and half; `tables_memory` if no setting says it."""
         from skyblend.runtime.place import runtime_for
+        from skyblend.runtime.settings import Settings
 
-        return runtime_for(self.settings())
+        environ = {"SKYBLEND_TABLES_MEMORY": tables_memory} | self.environ()
+        return runtime_for(Settings.read(environ))
 
 
 pass_session = click.make_pass_decorator(Session)

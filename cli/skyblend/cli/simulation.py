@@ -9,7 +9,6 @@ from skyblend.cli import times
 from skyblend.protos.v1.records_pb2 import Place
 from skyblend.runtime.settings import Settings
 
-_LOG = logging.getLogger(__name__)
 _PROBE_SECONDS = 4.0
 _SOMEWHERE = Place(id="probe", latitude=52.52, longitude=13.41)
 
@@ -30,7 +29,6 @@ def shout(why: str) -> None:
     """Say so that nobody takes what follows for weather."""
     line = "!" * 78
     click.secho(f"{line}\nSIMULATED, {why}: every number is made up.\n{line}", fg="red", bold=True)
-    _LOG.warning("simulated: %s", why)
 
 
 def unreachable(settings: Settings) -> str | None:
@@ -59,5 +57,6 @@ def with_simulator(settings: Settings) -> Settings:
     """Start the simulator in this process, and point the sources at it."""
     from skyblend.simulator.server import serve
 
+    logging.getLogger(__name__).warning("SIMULATED: every number is made up")
     simulator = serve(now=times.now)
     return Settings.read({**settings.environ, **simulator.settings})

@@ -1,10 +1,14 @@
 """`skyblend train`: fit on what is known, and promote what is better."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 from skyblend.cli import times
 from skyblend.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from skyblend.predict.train.job import SeriesReport
 
 
 @click.command()
@@ -25,5 +29,14 @@ def train(session: Session, at: datetime | None) -> None:
     runtime = session.runtime()
     report = run(runtime, at=at or times.now())
     settle(session, runtime, is_done=lambda: not runtime.bus.pending())
-    for line in report.lines():
-        click.echo(line)
+    for one in report.series:
+        click.echo(_line(one))
+    if not report.series:
+        raise click.ClickException("no forecasts are known to learn from: collect or upload some")
+
+
+def _line(one: "SeriesReport") -> str:
+    """What became of one series: the model, the scores (mean CRPS) that decided, and why."""
+    scores = ", ".join(f"{name} {score:.3f}" for name, score in one.scores.items())
+    became = f"model {one.model_id}" if one.model_id else "no new model"
+    return f"{one.series}: {became} ({one.reason}); {one.rows} rows; CRPS {scores or 'none'}"

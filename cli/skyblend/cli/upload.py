@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from skyblend.ingest.uploads import StoredUpload
     from skyblend.runtime.place import Runtime
 
+# What DuckDB may take here, unless SKYBLEND_TABLES_MEMORY says otherwise; the rest is spilled.
+_TABLES_MEMORY = "128MB"
 # Reasons that are shown for a file; `skyblend quarantine list` shows all.
 _REASONS = 3
 
@@ -57,7 +59,7 @@ def upload(session: Session, files: tuple[Path, ...], *, source: str, collect: b
       skyblend upload scs_2021-*.tar.gz
       skyblend upload --source tidy forecasts.csv observations.csv
     """
-    runtime = session.runtime()
+    runtime = session.runtime(tables_memory=_TABLES_MEMORY)
     stored = [_store(runtime, file, source=source, collect=collect) for file in files]
     marks = [names.processed(one.object) for one in stored]
     with _progress(files, marks, runtime.storage) as told:
