@@ -221,18 +221,30 @@ def test_levels_follow_earlier_residuals_and_fall_back_to_the_gaussian() -> None
 
 
 def test_the_blend_beats_the_mean_and_its_intervals_hold() -> None:
-    history = made_up(days=60)
+    history = made_up(days=90, places=12)
     steps, truth = walked(history)
-    model = fitted_at(history, 40 * DAY)
-    rows = np.flatnonzero((steps.samples.cycle > 40 * DAY) & (steps.samples.valid < 60 * DAY))
+    model = fitted_at(history, 50 * DAY)
+    rows = np.flatnonzero((steps.samples.cycle > 50 * DAY) & (steps.samples.valid < 90 * DAY))
     observed = truth.at(steps.samples.take(rows), 100 * DAY)
     forecast = model.predict(steps.features.take(rows))
     error = np.abs(forecast.mean - observed).mean()
-    # Errors of three independent forecasters of spread 1: the mean of them has sqrt(2/pi)/sqrt(3) =
-    # 0.46, plus biases.
+    # The mean of three independent errors of spread 1 has a mean size of sqrt(2/pi/3) = 0.46.
     assert error < 0.6 < np.abs(steps.features.mean[rows] - observed).mean()
     inside = (forecast.quantiles[:, 0] <= observed) & (observed <= forecast.quantiles[:, -1])
-    assert 0.84 < inside.mean() < 0.95
+    assert 0.86 < inside.mean() < 0.94
+
+
+def test_places_without_history_are_forecast_with_intervals_that_hold() -> None:
+    history = made_up(days=90, places=12)
+    seen = history.observations
+    history = replace(history, observations=seen.take(np.flatnonzero(seen.place % 4 > 1)))
+    steps, _ = walked(history)
+    model = fitted_at(history, 50 * DAY)
+    strange = (steps.samples.place % 4 <= 1) & (steps.samples.valid < 90 * DAY)
+    rows = np.flatnonzero((steps.samples.cycle > 50 * DAY) & strange)
+    observed = Truth(seen).at(steps.samples.take(rows), 100 * DAY)
+    low, high = model.predict(steps.features.take(rows)).quantiles[:, [0, -1]].T
+    assert 0.82 < ((low <= observed) & (observed <= high)).mean() < 0.98
 
 
 def test_model_file_gives_the_same_forecast_and_the_same_bytes() -> None:

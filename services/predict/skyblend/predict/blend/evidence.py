@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skyblend.predict.blend.columns import DAY, HOUR, Floats, Ints
+from skyblend.predict.blend.columns import DAY, HOUR, Flags, Floats, Ints
 from skyblend.predict.blend.neighbours import nearness, neighbours
 
 MEMORY_DAYS = np.array([20.0, 2.0])
@@ -52,6 +52,10 @@ class Sums:
         ]
         return (self.total + strength * prior) / (self.weight + strength)
 
+    def emptied(self) -> "Sums":
+        """As if there had been no pair."""
+        return Sums(np.zeros_like(self.weight), np.zeros_like(self.total))
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -63,6 +67,12 @@ class Evidence:
     area: Sums
     all_class: Sums
     all: Sums
+
+    def of_stranger(self, rows: Flags) -> "Evidence":
+        """The evidence for some of the samples, if their places had no history of their own."""
+        each = (self.own_class, self.own, self.area, self.all_class, self.all)
+        own_class, own, *others = (Sums(sums.weight[rows], sums.total[rows]) for sums in each)
+        return Evidence(own_class.emptied(), own.emptied(), *others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,11 @@ class Situations:
     value: Floats
     issued: Floats
 
+    def take(self, rows: Ints) -> "Situations":
+        """Some of the samples."""
+        each = (getattr(self, one.name)[rows] for one in fields(self))
+        return Situations(*each)
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -38,6 +43,12 @@ class Features:
     def take(self, rows: Ints) -> "Features":
         """The features of some samples."""
         each = (getattr(self, one.name)[rows] for one in fields(self))
+        return Features(*each)
+
+    def joined(self, others: "Features") -> "Features":
+        """These samples, then the others."""
+        names = (one.name for one in fields(self))
+        each = (np.concatenate([getattr(self, name), getattr(others, name)]) for name in names)
         return Features(*each)
 
 
@@ -61,12 +72,12 @@ _LOCATION = (
     *("one", "error_slow", "error_fast", "error_area_slow", "error_area_fast"),
     *("anomaly", "anomaly_area", "value", "spread", "lead"),
     *("hour_sin", "hour_cos", "hour2_sin", "hour2_cos", "season_sin", "season_cos"),
-    *("latitude", "longitude", "elevation", "elevation_known", "own_history"),
+    *("latitude", "longitude", "elevation", "elevation_known", "own_history", "stranger"),
 )
 SCALE_NAMES = (
     *("one", "size_slow", "size_fast", "size_area", "log_spread_raw", "log_spread"),
     *("log_lead", "log_age", "log_number", "hour_sin", "hour_cos", "season_sin", "season_cos"),
-    *("own_history", "elevation", "error_gap"),
+    *("own_history", "stranger", "elevation", "error_gap"),
 )
 
 
@@ -127,14 +138,15 @@ def _turns(valid: Ints, *, instant: bool) -> _Columns:
 
 
 def _about_place(at: Situations, known: Corrections) -> _Columns:
-    position = np.nan_to_num(at.position)
+    position, pairs = np.nan_to_num(at.position), known.weight[:, SLOW, at.value.shape[1]]
     return {
         "one": np.ones(len(position)),
         "latitude": position[:, 0],
         "longitude": position[:, 1],
         "elevation": position[:, 2],
         "elevation_known": np.isfinite(at.position[:, 2]) * 1.0,
-        "own_history": np.log1p(known.weight[:, SLOW, at.value.shape[1]]),
+        "own_history": np.log1p(pairs),
+        "stranger": 1 / (1 + pairs),
     }
 
 

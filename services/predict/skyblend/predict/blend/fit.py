@@ -12,6 +12,7 @@ import numpy as np
 from skyblend.predict.blend import linear
 from skyblend.predict.blend.calibrated import Calibrated, usual_age
 from skyblend.predict.blend.columns import DAY, Flags, Floats, Ints
+from skyblend.predict.blend.features import Features
 from skyblend.predict.blend.levels import NORMAL, calibrated
 from skyblend.predict.blend.linear import Linear
 from skyblend.predict.blend.lookup import Truth
@@ -74,13 +75,21 @@ class Fitter:
             return None
         weight = 0.5 ** ((cut - valid) / DAY / _HALF_LIFE_DAYS)
         per_day = float(weight.sum()) / days
+        strange, twice = self._strange(rows)
         return linear.fit(
-            self._walked.features.take(rows),
-            observed,
-            weight,
+            self._walked.features.take(rows).joined(strange),
+            np.concatenate([observed, observed[twice]]),
+            np.concatenate([weight, weight[twice]]),
             ridge=_RIDGE * per_day,
             ridge_scale=_RIDGE_SCALE * per_day,
         )
+
+    def _strange(self, rows: Ints) -> tuple[Features, Ints]:
+        """Those of `rows` that are also learnt from as strangers: features, and which they are."""
+        _, strangers, twice = np.intersect1d(
+            self._walked.strangers, rows, assume_unique=True, return_indices=True
+        )
+        return self._walked.strange.take(strangers), twice
 
     def _levels(self, cut: int) -> tuple[Floats, int]:
         samples, parts, days = self._walked.samples, [], []

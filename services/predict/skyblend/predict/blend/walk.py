@@ -6,6 +6,7 @@ then are absorbed, later versions as differences to the ones before; nothing lat
 touched.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from skyblend.predict.blend.evidence import Corrections, Memory, classes, correc
 from skyblend.predict.blend.features import Features, Situations, corrected_mean, features, mean_of
 from skyblend.predict.blend.lookup import NewestRuns, Samples, Truth
 from skyblend.predict.blend.series import default_spread
+
+_STRANGERS = 4  # one of so many samples is also learnt from as one of a place without history
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,14 @@ class _Pairs:
 @dataclass(frozen=True, slots=True)
 class Walked:
     """Samples in order of their cycles, with their features; `memory` holds all that was known
-    at the end."""
+    at the end. Some samples (`strangers`, rows) also have the features that they would have if
+    their place had no history, so that a model learns what to do there."""
 
     samples: Samples
     situations: Situations
     features: Features
+    strangers: Ints
+    strange: Features
     memory: Memory
     prior: Floats
 
@@ -57,10 +63,26 @@ def walk(
     instant = history.series.period == 0
     lead = (samples.valid - samples.cycle) / HOUR
     kind = classes(samples.valid, lead, instant=instant)
-    steps = _Walk(history, samples, value, kind, _pairs(samples, learnt, truth))
-    known = steps.run(until)
-    at = features(situations, known, instant=instant)
-    return Walked(samples, situations, at, steps.memory, prior(history))
+    strangers = learnt & (np.arange(len(samples)) % _STRANGERS == 0)
+    steps = _Walk(
+        history,
+        samples,
+        value,
+        kind=kind,
+        pairs=_pairs(samples, learnt, truth),
+        strangers=strangers,
+    )
+    known, unknown = steps.run(until)
+    some = np.flatnonzero(strangers)
+    return Walked(
+        samples=samples,
+        situations=situations,
+        features=features(situations, known, instant=instant),
+        strangers=some,
+        strange=features(situations.take(some), unknown, instant=instant),
+        memory=steps.memory,
+        prior=prior(history),
+    )
 
 
 def _pairs(samples: Samples, learnt: Flags, truth: Truth) -> _Pairs:
@@ -72,8 +94,16 @@ def _pairs(samples: Samples, learnt: Flags, truth: Truth) -> _Pairs:
 
 class _Walk:
     def __init__(
-        self, history: History, samples: Samples, value: Floats, kind: Ints, pairs: _Pairs
+        self,
+        history: History,
+        samples: Samples,
+        value: Floats,
+        *,
+        kind: Ints,
+        pairs: _Pairs,
+        strangers: Flags,
     ) -> None:
+        self._strangers = strangers
         self._samples, self._value, self._kind, self._pairs = samples, value, kind, pairs
         self._mean, self._count = mean_of(value), value.shape[1]
         self._limit = history.series.blended.error_limit
@@ -81,7 +111,8 @@ class _Walk:
         self._corrected = np.full(len(samples), np.nan)
         self.memory = Memory(history.position, self._count + 3)
 
-    def run(self, until: int | None) -> Corrections:
+    def run(self, until: int | None) -> tuple[Corrections, Corrections]:
+        """The corrections of all samples, and of the strangers as such."""
         cycles, first = np.unique(self._samples.cycle, return_index=True)
         ends = np.append(first[1:], len(self._samples))
         seen, found = 0, []
@@ -90,14 +121,15 @@ class _Walk:
             found.append(self._look(int(cycle), slice(low, high)))
         if until is not None:
             self._absorb(seen, until)
-        return _joined(found)
+        known, unknown = zip(*found, strict=True) if found else ((), ())
+        return self._joined(known), self._joined(unknown)
 
-    def _look(self, cycle: int, rows: slice) -> Corrections:
+    def _look(self, cycle: int, rows: slice) -> tuple[Corrections, Corrections]:
         evidence = self.memory.about(self._samples.place[rows], self._kind[rows], cycle)
         known = corrections(evidence, self._prior)
         errors = known.own[:, 0, : self._count]
         self._corrected[rows] = corrected_mean(self._value[rows], errors)[0]
-        return known
+        return known, corrections(evidence.of_stranger(self._strangers[rows]), self._prior)
 
     def _absorb(self, seen: int, at: int) -> int:
         end = int(np.searchsorted(self._pairs.time, at, side="right"))
@@ -127,10 +159,10 @@ class _Walk:
         bounded = np.clip(errors, -self._limit, self._limit)
         return np.column_stack([bounded, seen, np.minimum(size, self._limit)])
 
-
-def _joined(found: list[Corrections]) -> Corrections:
-    return Corrections(
-        np.concatenate([one.own for one in found]),
-        np.concatenate([one.area for one in found]),
-        np.concatenate([one.weight for one in found]),
-    )
+    def _joined(self, found: Sequence[Corrections]) -> Corrections:
+        none = np.zeros((0, *self.memory.all.shape[1:]))
+        return Corrections(
+            np.concatenate([none, *(one.own for one in found)]),
+            np.concatenate([none, *(one.area for one in found)]),
+            np.concatenate([none, *(one.weight for one in found)]),
+        )
