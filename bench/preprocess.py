@@ -112,7 +112,7 @@ def peak(answers: int) -> float:
 
 
 def own_peak() -> float:
-    """Peak memory of this process in MB; `ru_maxrss` would count what the parent had before exec."""
+    """Peak memory of this process in MB (`ru_maxrss` counts what the parent had before exec)."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 

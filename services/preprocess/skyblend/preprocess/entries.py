@@ -33,6 +33,7 @@ class Entries:
 
     def add(self, member: str, source: str, refusal: Refusal) -> None:
         """Note one refusal of a member."""
+        source = source or self.origin.source
         self.refused[source, member] += 1
         if self.refused[source, member] <= PER_MEMBER and len(self.kept) < PER_OBJECT:
             self.kept.append(self._entry(member, source, refusal))
@@ -67,7 +68,7 @@ class Entries:
     def _entry(self, member: str, source: str, refusal: Refusal) -> Entry:
         return {
             "id": self._id(f"{self.origin.raw}#{member}#{refusal.where}"),
-            "source": source or self.origin.source,
+            "source": source,
             "file_name": self.origin.file_name,
             "member": member,
             "where": refusal.where[:_SHOWN],
