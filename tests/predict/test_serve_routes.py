@@ -78,13 +78,21 @@ def test_issue_answers_with_its_report_once(
     assert first.json == {"issued": ["berlin"], "unchanged": [], "waiting": [], "segment": 1}
     again = call("/v1/issue", method="POST", token=TOKEN)
     assert again.json == {"issued": [], "unchanged": ["berlin"], "waiting": [], "segment": 0}
-    later = call("/v1/issue", method="POST", token=TOKEN, body=b'{"tick": "2026-11-20T11:00:00Z"}')
-    assert later.json["segment"] == 2
-    assert call("/v1/places").json["places"][0]["issued_at"] == "2026-11-20T11:00:00Z"
+
+
+def test_a_tick_of_the_past_issues_nothing_in_the_past(
+    call: Call, clock: Any, put: Put, run_of: RunOf
+) -> None:
+    put(Place(id="berlin"), run_of("gfs", range(10)))
+    for hours, issued in ((1, ["berlin"]), (0, []), (1, ["berlin"])):
+        clock.move(3600 * hours)
+        body = b'{"tick": "2026-11-20T10:00:00Z"}'
+        assert call("/v1/issue", method="POST", token=TOKEN, body=body).json["issued"] == issued
+    assert call("/v1/places").json["places"][0]["issued_at"] == "2026-11-20T12:20:00Z"
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b'{"tick": 5}', b'{"tick": "now"}', b'{"tick": "2026-13-20T10:00Z"}']
+    "body", [b"{", b"[]", b'{"tick": 5}', b'{"tick": "now"}', b'{"tick": "2026-11-20"}']
 )
 def test_a_bad_tick_is_refused(call: Call, body: bytes) -> None:
     got = call("/v1/issue", method="POST", token=TOKEN, body=body)
