@@ -119,6 +119,20 @@ def test_a_replayed_raw_object_loses_its_older_rows(storage: FolderStorage) -> N
     assert versions(storage) == found
 
 
+def test_loading_a_record_file_takes_its_older_rows_out_of_the_merged_one(
+    storage: FolderStorage,
+) -> None:
+    compact(storage, DAY)
+    tables = DuckTables(storage)
+    name = put(storage, "raw/x/3.pb", row("raw/x/3.pb", 3, 33.0))
+    tables.load(name)
+    assert dict(versions(storage))["raw/x/3.pb"] == 33.0
+    assert len(versions(storage)) == 7
+    tables.unload(name)
+    storage.delete(name)
+    assert len(versions(storage)) == 6
+
+
 def test_a_merged_file_without_rows_is_removed(tmp_path: Path) -> None:
     storage = FolderStorage(tmp_path)
     raw = "raw/uploads/f"

@@ -16,6 +16,11 @@ NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
 Reply = Callable[[BaseHTTPRequestHandler], None]
 
 
+class QuietServer(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing: clients hang up on purpose here."""
+
+
 class Provider:
     """A server that gives the listed replies in turn, the last one for ever; `asked` are the
     paths."""
@@ -38,7 +43,7 @@ class Provider:
             def log_message(self, *_: Any) -> None:
                 """Quiet."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = QuietServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))

@@ -5,10 +5,13 @@ import json
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from skyblend.runtime import logs, metrics
+from skyblend.runtime.place import runtime_for
+from skyblend.runtime.settings import Settings
 
 
 @pytest.fixture
@@ -53,6 +56,20 @@ def test_secrets_are_masked_wherever_they_stand(stream: io.StringIO) -> None:
     assert "quo" not in text
     assert lines(stream)[0]["url"] == "https://x/?key=***"
     assert "ValueError: https://x/?key=***" in lines(stream)[0]["exception"]
+
+
+def test_a_secret_is_masked_in_its_quoted_form_too(stream: io.StringIO) -> None:
+    logs.hide("pä ss/w", "e")
+    logging.getLogger("x").info("?a=p%C3%A4%20ss%2Fw&b=p%C3%A4+ss%2Fw and the rest")
+    assert lines(stream)[0]["message"] == "?a=***&b=*** and the rest"
+
+
+def test_the_token_of_a_runtime_is_never_logged(stream: io.StringIO, tmp_path: Path) -> None:
+    settings = Settings.read({"SKYBLEND_DATA": str(tmp_path), "SKYBLEND_X_KEY": "provider-key"})
+    runtime = runtime_for(settings)
+    logging.getLogger("x").info("%s %s", runtime.token, settings.environ)
+    assert runtime.token not in stream.getvalue()
+    assert "provider-key" not in stream.getvalue()
 
 
 def test_what_is_less_severe_is_not_logged(stream: io.StringIO) -> None:

@@ -95,6 +95,7 @@ def rows(table: pa.Table, *chosen: str) -> list[Any]:
 def test_without_records_the_answer_is_empty_and_typed(filled: Filled) -> None:
     table = filled.tables.forecasts(Query(variables=TEMPERATURE))
     assert table.num_rows == 0
+    assert filled.tables.count_observations(Query()) == 0
     assert table.schema.field("issued_at").type == pa.timestamp("us", tz="UTC")
     assert table.schema.field("period").type == pa.int32()
     assert table.schema.field("temperature_2m").type == pa.float64()
@@ -212,6 +213,7 @@ def test_a_raw_objects_rows_are_the_versions_that_it_added(filled: Filled) -> No
 
     def of(raw: str, view: View) -> list[float]:
         query = Query(variables=TEMPERATURE, view=view, raw=raw)
+        assert filled.tables.count_forecasts(query) == filled.tables.forecasts(query).num_rows
         return rows(filled.tables.forecasts(query), "temperature_2m")
 
     assert of("raw/uploads/f", VERSIONS) == [7.0]
@@ -234,6 +236,16 @@ def test_what_is_removed_is_read_no_more_and_what_is_replaced_is_read_anew(fille
     assert rows(filled.tables.forecasts(Query()), "temperature_2m") == [6.0]
     filled.remove(name)
     assert rows(filled.tables.forecasts(Query()), "temperature_2m") == [5.0]
+
+
+def test_a_file_that_is_replaced_again_and_again_is_never_read_stale(tmp_path: Path) -> None:
+    filled = FilledDuck(tmp_path)
+    for number in range(20):
+        filled.numbers = count()
+        stored = [forecast(1, f"raw/{i}", temperature_2m=number, place_id=f"{i}") for i in range(9)]
+        filled.put(stored[: 1 + number % 9])
+        table = filled.tables.forecasts(Query(variables=TEMPERATURE))
+        assert rows(table, "temperature_2m") == [float(number)] * (1 + number % 9)
 
 
 def test_rows_that_are_there_twice_count_once(filled: Filled) -> None:

@@ -112,7 +112,7 @@ def is_locked(data: Path) -> bool:
     """Whether a process holds the folder. The lock tells it, not the pid: the system ends it with
     its process."""
     try:
-        handle = acquire(data / LOCK_FILE, Lock.EXCLUSIVE | Lock.AT_ONCE, create=False)
+        handle = acquire(data / LOCK_FILE, Lock.SHARED | Lock.AT_ONCE, create=False)
     except FileNotFoundError:
         return False
     except BlockingIOError:

@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
+SHORTEST_SECRET = 4
+_HIDDEN: set[str] = set()
 _TRACE: ContextVar[str] = ContextVar("skyblend_trace", default="")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -36,13 +39,18 @@ def trace(trace_id: str = "") -> Iterator[str]:
         _TRACE.reset(reset)
 
 
+def hide(*secret_values: str) -> None:
+    """Mask these values, also in their quoted forms, in every line that this process logs from now
+    on. Shorter ones than a credential can be would mask ordinary words and are left."""
+    for value in secret_values:
+        if len(value) >= SHORTEST_SECRET:
+            quoted = json.dumps(value, ensure_ascii=False)[1:-1]
+            _HIDDEN.update((value, quoted, quote(value, safe=""), quote_plus(value)))
+
+
 class JsonLines(logging.Formatter):
     """One JSON object per line: time, severity, message, logger, trace and the fields given as
-    `extra`; secrets masked."""
-
-    def __init__(self, secret_values: Iterable[str] = ()) -> None:
-        super().__init__()
-        self._secrets = sorted(filter(None, secret_values), key=len, reverse=True)
+    `extra`; hidden values masked."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -57,12 +65,13 @@ class JsonLines(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return self._masked(json.dumps(line, default=str, ensure_ascii=False))
+        return _masked(json.dumps(line, default=str, ensure_ascii=False))
 
-    def _masked(self, line: str) -> str:
-        for value in self._secrets:
-            line = line.replace(value, MASK).replace(json.dumps(value)[1:-1], MASK)
-        return line
+
+def _masked(line: str) -> str:
+    for value in sorted(_HIDDEN, key=len, reverse=True):
+        line = line.replace(value, MASK)
+    return line
 
 
 def configure(
@@ -70,8 +79,9 @@ def configure(
 ) -> None:
     """Send all logs of this process to `stream` (standard error) as JSON lines, in place of what
     was set up before."""
+    hide(*secret_values)
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonLines(secret_values))
+    handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -47,7 +47,8 @@ def upload_meta(raw: str) -> str:
 def key(raw: str) -> str:
     """A short name for what is derived from a raw object: the last part of its name and a hash of
     the whole."""
-    return f"{raw.rsplit('/', 1)[-1].split('.', 1)[0][:80]}-{hashlib.sha256(raw.encode()).hexdigest()[:12]}"
+    last = raw.rsplit("/", 1)[-1].split(".", 1)[0][:80]
+    return f"{last}-{hashlib.sha256(raw.encode()).hexdigest()[:12]}"
 
 
 def forecasts(raw: str, received: date) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from skyblend.runtime import folder
+from skyblend.runtime import folder, logs
 from skyblend.runtime.bus.sqlite import SqliteBus
 from skyblend.runtime.settings import Settings
 from skyblend.runtime.storage import Storage
@@ -42,10 +42,12 @@ def runtime_for(settings: Settings) -> Runtime:
     """The laptop's runtime on the data folder of `settings`, which is made; raises Misconfigured
     for one of a newer format."""
     folder.prepare(settings.data)
+    shown = token(settings.data)
+    logs.hide(shown, *settings.secrets())
     settings.root.mkdir(parents=True, exist_ok=True)
     return Runtime(
         settings=settings,
         storage=FolderStorage(settings.root / "bucket"),
         bus=SqliteBus(settings.root / "bus.sqlite"),
-        token=token(settings.data),
+        token=shown,
     )

@@ -115,7 +115,7 @@ class Settings:
     nearest_km: float = setting(
         "30", positive, "A point without a place of its own is answered by one this near, km."
     )
-    tables_memory: str = setting("512MB", memory, "Memory that reading the tables may take.")
+    tables_memory: str = setting("256MB", memory, "Memory that reading the tables may take.")
     tables_threads: int = setting("2", whole, "Threads that read the tables.")
     log_level: str = setting("INFO", one_of(*LOG_LEVELS), "Least severity that is logged.")
     environ: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

@@ -53,6 +53,14 @@ class Tables(Protocol):
         """Rows of observations, likewise, with `kind`."""
         ...
 
+    def count_forecasts(self, query: Query) -> int:
+        """How many rows `forecasts` would give."""
+        ...
+
+    def count_observations(self, query: Query) -> int:
+        """How many rows `observations` would give."""
+        ...
+
     def load(self, object_name: str) -> None:
         """Make the rows of a record object readable, in place of those that its raw objects had
         before."""

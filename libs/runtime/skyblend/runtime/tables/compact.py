@@ -40,6 +40,16 @@ def supersede(storage: Storage, raw: str, day: date) -> None:
             _take_out(storage, listed.name, raw, schema)
 
 
+def supersede_file(storage: Storage, name: str) -> None:
+    """The same for all raw objects that the record file `name` has rows of."""
+    folder, _, file = name.rpartition("/")
+    merged = [] if file.startswith(MERGED) else list(storage.list(f"{folder}/{MERGED}"))
+    schema = columns.forecasts() if name.startswith(names.FORECASTS) else columns.observations()
+    for raw in _raws(storage, name, schema) if merged else ():
+        for listed in merged:
+            _take_out(storage, listed.name, raw, schema)
+
+
 def _tables() -> tuple[tuple[str, "pa.Schema"], ...]:
     return (names.FORECASTS, columns.forecasts()), (names.OBSERVATIONS, columns.observations())
 

@@ -1,14 +1,18 @@
 """The tables of one machine: an in-memory DuckDB over the record files, which are read anew by
 every query."""
 
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 from skyblend.runtime import names
 from skyblend.runtime.storage.folder import FolderStorage
 from skyblend.runtime.tables import Query, columns, sql
+from skyblend.runtime.tables.compact import supersede_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,9 +36,9 @@ _POSITION = ("latitude", "longitude", "elevation")
 class DuckTables:
     """The tables over a folder's record files; needs no network and keeps no state of its own."""
 
-    def __init__(self, storage: FolderStorage, *, memory: str = "512MB", threads: int = 2) -> None:
+    def __init__(self, storage: FolderStorage, *, memory: str = "256MB", threads: int = 2) -> None:
         self._storage = storage
-        self._database = _connect(storage, memory, threads)
+        self._database = _connect(memory, threads)
         self._forecasts = _kind(
             self._database,
             names.FORECASTS,
@@ -54,38 +58,50 @@ class DuckTables:
     def observations(self, query: Query) -> "pa.Table":
         return self._read(query, self._observations)
 
+    def count_forecasts(self, query: Query) -> int:
+        return self._count(query, self._forecasts)
+
+    def count_observations(self, query: Query) -> int:
+        return self._count(query, self._observations)
+
     def load(self, object_name: str) -> None:
-        """Nothing: a record file is read where it lies as soon as it is written."""
+        """The file is read where it lies; only older rows in a merged file must go."""
+        supersede_file(self._storage, object_name)
 
     def unload(self, object_name: str) -> None:
-        """Nothing: a record file that is gone is read no more."""
+        """The same: the file itself is read no more as soon as it is deleted."""
+        supersede_file(self._storage, object_name)
 
     def _read(self, query: Query, kind: _Kind) -> "pa.Table":
         """The answer, in no particular order of rows; raises ValueError for an unknown variable."""
-        variables = query.variables or columns.VARIABLES
-        if unknown := sorted(set(variables) - set(columns.VARIABLES)):
-            raise ValueError(
-                f"expected variables among {', '.join(columns.VARIABLES)}, got {unknown}"
-            )
+        schema = _chosen(kind.schema, sql.columns(kind.shape, _variables(query)))
+        rows = self._answer(query, kind, "SELECT *")
+        return schema.empty_table() if rows is None else rows.cast(schema)
+
+    def _count(self, query: Query, kind: _Kind) -> int:
+        rows = self._answer(query, kind, "SELECT COUNT(*) AS rows")
+        return 0 if rows is None else int(rows.column("rows")[0].as_py())
+
+    def _answer(self, query: Query, kind: _Kind, select: str) -> "pa.Table | None":
+        """What `select` chooses from the view that is asked for; None where no record file is."""
         for _ in range(_ATTEMPTS - 1):
             try:
-                return self._answer(query, kind, variables)
-            except (
-                duckdb.IOException
-            ):  # a file went away since it was listed: replaced or compacted
+                return self._run(query, kind, select)
+            except duckdb.IOException:  # a file went away since it was listed: merged or deleted
                 continue
-        return self._answer(query, kind, variables)
+        return self._run(query, kind, select)
 
-    def _answer(self, query: Query, kind: _Kind, variables: Sequence[str]) -> "pa.Table":
-        schema = _chosen(kind.schema, sql.columns(kind.shape, variables))
+    def _run(self, query: Query, kind: _Kind, select: str) -> "pa.Table | None":
+        variables = _variables(query)
         if not (files := self._files(kind.prefix)):
-            return schema.empty_table()
+            return None
         statement, parameters = sql.view(
             query, relation=_relation(files, kind.empty), shape=kind.shape, variables=variables
         )
         with self._database.cursor() as cursor:
-            rows: pa.Table = cursor.sql(statement, params=parameters).to_arrow_table()
-            return rows.cast(schema)
+            answer = cursor.sql(f"{select} FROM ({statement}) AS answer", params=parameters)
+            rows: pa.Table = answer.to_arrow_table()
+            return rows
 
     def _files(self, prefix: str) -> list[str]:
         """The record files. Compaction adds one and then removes others, so a listing that ran
@@ -96,13 +112,20 @@ class DuckTables:
         return [str(self._storage.path(name)) for name in now if name.endswith(".parquet")]
 
 
-def _connect(storage: FolderStorage, memory: str, threads: int) -> duckdb.DuckDBPyConnection:
-    """A database in memory that loads nothing from the network; what does not fit is spilled beside
-    the objects."""
+def _variables(query: Query) -> Sequence[str]:
+    if unknown := sorted(set(query.variables) - set(columns.VARIABLES)):
+        expected = ", ".join(columns.VARIABLES)
+        raise ValueError(f"expected variables among {expected}, got {unknown}")
+    return query.variables or columns.VARIABLES
+
+
+def _connect(memory: str, threads: int) -> duckdb.DuckDBPyConnection:
+    """A database in memory that loads nothing from the network; what does not fit is spilled to the
+    system's folder for temporary files, which cleans up behind a killed process."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory,
         "threads": threads,
-        "temp_directory": str(storage.root / ".spill"),
+        "temp_directory": str(Path(tempfile.gettempdir(), f"skyblend-tables-{os.getpid()}")),
         "preserve_insertion_order": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
