@@ -13,7 +13,7 @@ from skyblend.preprocess.process import process
 from skyblend.protos.v1.events_pb2 import RawStored
 from skyblend.protos.v1.records_pb2 import FetchRecord, Place, RawAnswer
 from skyblend.runtime import names
-from skyblend.runtime.place import Runtime, runtime_for
+from skyblend.runtime.place import runtime_for
 from skyblend.runtime.settings import Settings
 
 NOW = datetime(2026, 11, 20, 10, 20, tzinfo=UTC)

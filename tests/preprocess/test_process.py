@@ -4,12 +4,14 @@ import tarfile
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from skyblend.preprocess import quarantine
 from skyblend.preprocess.compaction import compact_closed_days
 from skyblend.preprocess.process import process
 from skyblend.preprocess.replay import replay
 from skyblend.protos.v1.events_pb2 import RawStored
+from skyblend.protos.v1.records_pb2 import Place
 from skyblend.runtime import names, places
 from skyblend.runtime.storage import Absent
 from skyblend.runtime.tables import Query, View
@@ -20,7 +22,7 @@ ALL = Query(view=View.VERSIONS)
 
 
 def objects(runtime):
-    """Name and bytes of every object that preprocess writes, but for the mark, which tells the time."""
+    """Name and bytes of every object but the marks, which tell the time."""
     listed = (one.name for one in runtime.storage.list(""))
     return {n: runtime.storage.read(n).data for n in listed if not n.startswith("processed/")}
 
@@ -147,8 +149,6 @@ def test_the_same_bulletins_in_another_archive_change_nothing(runtime, take_in, 
 
 
 def test_known_places_keep_their_position(runtime, take_in, archives):
-    from skyblend.protos.v1.records_pb2 import Place
-
     places.add(runtime.storage, [Place(id="BOSTON", latitude=42.36, longitude=-71.06)])
     take_in(packed(bulletins(archives, count=4)), "scs.tar.gz")
     found = places.read(runtime.storage)
@@ -236,8 +236,6 @@ def test_closed_days_are_compacted_and_a_replay_replaces_its_rows(runtime, colle
 
 
 def test_record_files_hold_plain_columns(runtime, collected, open_meteo):
-    import pyarrow.parquet as pq
-
     answer, body = open_meteo
     done = collected(answer(body([4.5, float(np.float32(1.1))]), [MUNICH]))
     name = names.forecasts(done.raw, NOW.date())

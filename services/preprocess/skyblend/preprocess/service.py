@@ -49,13 +49,17 @@ def _pushed(request: Request, runtime: Runtime) -> Response:
     try:
         pushed = push.decode(body)
     except push.BadPush as bad:
-        raise guards.Refused(guards.Refusal(400, "malformed push", str(bad))) from None
+        raise _malformed(str(bad)) from None
     if not isinstance(pushed.event, RawStored):
-        raise guards.Refused(
-            guards.Refusal(400, "malformed push", f"expected RawStored, got {pushed.type}")
-        )
+        raise _malformed(f"expected RawStored, got {pushed.type}")
+    if not pushed.event.object.startswith(names.RAW) or ".." in pushed.event.object:
+        raise _malformed(f"expected an object below {names.RAW}, got {pushed.event.object[:80]!r}")
     with trace(pushed.trace):
         return _process(runtime, pushed.event)
+
+
+def _malformed(detail: str) -> guards.Refused:
+    return guards.Refused(guards.Refusal(400, "malformed push", detail))
 
 
 def _process(runtime: Runtime, event: RawStored) -> Response:
