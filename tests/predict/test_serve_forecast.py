@@ -126,6 +126,16 @@ def test_an_elevation_and_fahrenheit_are_honoured(call: Call) -> None:
     assert (got["elevation"], got["hourly_units"]["temperature_2m"]) == (1040.0, "°F")
 
 
+def test_zero_has_no_minus(
+    call: Call, runtime: Runtime, put: Put, run_of: RunOf, now: datetime
+) -> None:
+    put(Place(id="berlin"), run_of("gfs", [0, -0.001]))
+    issue(runtime, now=now)
+    assert b"[null,null,null,null,null,null,null,null,null,null,null,0.0,null" in (
+        call("/v1/forecast?place=berlin&hourly=temperature_2m").body
+    )
+
+
 @pytest.mark.usefixtures("served")
 def test_what_nobody_issues_is_null_and_named(call: Call) -> None:
     got = call(f"{AT_BERLIN}&hourly=wind_speed_10m").json

@@ -103,7 +103,7 @@ def _block(
         found = _values(series, column.level, axis, offset if kind == "daily" else 0)
         lift = LAPSE_RATE * rise if column.variable in CORRECTED else 0.0
         units[column.name] = SHOWN.get(shown, shown)
-        values[column.name] = np.round(convert(found + lift, unit, shown), DECIMALS).tolist()
+        values[column.name] = _shown(convert(found + lift, unit, shown))
     return {f"{kind}_units": units, kind: values}
 
 
@@ -131,6 +131,11 @@ def _values(
     inside = fits & (rows >= 0) & (rows < len(found))
     found[rows[inside]] = values[inside]
     return found
+
+
+def _shown(values: NDArray[np.float64]) -> list[float]:
+    """Rounded, without a minus in front of zero."""
+    return (np.round(values, DECIMALS) + 0.0).tolist()
 
 
 def _of_level(series: IssuedSeries, level: int | None) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 // The chart: the 80 % band, the median and each source as a thin line, in the browser's own time.
 
 import { make } from "./dom.js";
-import { clock, degrees, forecaster, isMissing, moment, range, shortDay, shown, temperatureUnit } from "./format.js";
+import { dayOfMonth, degrees, forecaster, hourMark, isMissing, moment, range, shortWeekday, shown, temperatureUnit } from "./format.js";
 import { nearest } from "./words.js";
 
 const HOUR = 3600, DAY = 24 * HOUR, PAST = 6 * HOUR;
@@ -73,7 +73,7 @@ export class Chart {
     return [
       { ...common, grid: { stroke: css("--grid"), width: 1 }, size: 44, gap: 6,
         splits: (plot, _, low, high) => dayMarks(low, high, plot.bbox.width / devicePixelRatio), values: (_, marks) => marks.map(markText) },
-      { ...common, grid: { stroke: css("--grid"), width: 1 }, size: 46, gap: 6, values: (_, marks) => marks.map((mark) => `${mark}`.replace("-", "−") + "°") },
+      { ...common, grid: { stroke: css("--grid"), width: 1 }, size: 46, gap: 6, incrs: [1, 2, 5, 10, 20, 50], values: (_, marks) => marks.map((mark) => `${mark}`.replace("-", "−") + "°") },
     ];
   }
 
@@ -183,7 +183,7 @@ function dayMarks(low, high, width) {
 
 function markText(mark) {
   const midnight = new Date(mark * 1000).getHours() === 0;
-  return midnight ? shortDay(mark).replace(" ", "\n") : clock(mark).replace(/^0/, "");
+  return midnight ? `${shortWeekday(mark)}\n${dayOfMonth(mark)}` : hourMark(mark);
 }
 
 /** The line at the present time. */
@@ -196,6 +196,7 @@ function drawNow(plot) {
   ctx.strokeStyle = ctx.fillStyle = css("--now");
   ctx.globalAlpha = 0.55;
   ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([]);
   ctx.beginPath();
   ctx.moveTo(at, top);
   ctx.lineTo(at, top + height);

@@ -2,22 +2,23 @@
 
 import { draw, make } from "./dom.js";
 import { dayAndMonth, daysBetween, degrees, isMissing, range } from "./format.js";
-import { capital, dayName } from "./words.js";
+import { capital, nearName } from "./words.js";
 
-const WIDTH = 100, MARGIN = 3;
+const WIDTH = 100, MARGIN = 3, ONE_ROW = 7;
 
 /** Fill the list `box`; gives whether there is anything to show. */
 export function showDays(box, allDays, now) {
   const coming = allDays.filter(({ day }) => daysBetween(now, day) >= 0);
   const values = coming.flatMap(({ high, low }) => [high, low].filter(Boolean).flatMap((one) => [one.low, one.high]));
   const scale = [Math.min(...values), Math.max(...values)];
+  box.classList.toggle("many", coming.length > ONE_ROW);
   box.replaceChildren(...coming.map((one) => card(one, scale, now)));
   return coming.length > 0;
 }
 
 function card({ day, high, low }, scale, now) {
   return make("li", { class: "day" },
-    make("div", {}, make("h4", {}, capital(dayName(day, now))), make("div", { class: "date" }, dayAndMonth(day))),
+    make("div", {}, make("h4", {}, capital(nearName(day, now))), make("div", { class: "date" }, dayAndMonth(day))),
     make("dl", {}, entry("high", "High", high), entry("low", "Low", low)),
     bars(high, low, scale));
 }

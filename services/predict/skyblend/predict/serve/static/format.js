@@ -52,15 +52,21 @@ const format = (options) => new Intl.DateTimeFormat(undefined, options);
 const CLOCK = format({ hour: "2-digit", minute: "2-digit" });
 const MOMENT = format({ weekday: "short", hour: "2-digit", minute: "2-digit" });
 const WEEKDAY = format({ weekday: "long" });
-const SHORT_DAY = format({ weekday: "short", day: "numeric" });
+const SHORT_WEEKDAY = format({ weekday: "short" });
+const HOUR = format({ hour: "numeric" });
 const DATE = format({ day: "numeric", month: "short" });
 
 const date = (seconds) => new Date(seconds * 1000);
 export const clock = (seconds) => CLOCK.format(date(seconds));
 export const moment = (seconds) => MOMENT.format(date(seconds));
 export const weekday = (seconds) => WEEKDAY.format(date(seconds));
-export const shortDay = (seconds) => SHORT_DAY.format(date(seconds));
+export const shortWeekday = (seconds) => SHORT_WEEKDAY.format(date(seconds));
+export const dayOfMonth = (seconds) => date(seconds).getDate();
 export const dayAndMonth = (seconds) => DATE.format(date(seconds));
+
+/** "6 PM" or "18:00", as the browser's language has it. */
+export const hourMark = (seconds) => (HOUR.resolvedOptions().hour12 ? HOUR.format(date(seconds)) : `${date(seconds).getHours()}:00`);
+
 export const seconds = (iso) => Date.parse(iso) / 1000;
 
 /** Whole days between two times, by the calendar of the browser. */

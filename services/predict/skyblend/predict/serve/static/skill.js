@@ -62,7 +62,7 @@ function notes({ blend }, { against }, at) {
   const held = isMissing(blend?.coverage80) ? null
     : `The 80 % band held the truth in ${Math.round(100 * blend.coverage80)} % of ${(blend.n ?? 0).toLocaleString()} cases.`;
   return make("div", { class: "skill-notes" }, held && make("p", {}, held),
-    make("p", {}, `Scored against ${KINDS[against] ?? against}${at ? `, ${age(seconds(at), Date.now() / 1000)}` : ""}.`));
+    make("p", {}, `Scored ${at ? `${age(seconds(at), Date.now() / 1000)} ` : ""}against ${KINDS[against] ?? against}.`));
 }
 
 /** Fill the list of sources with their ages, and name the model. */

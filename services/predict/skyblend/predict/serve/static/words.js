@@ -1,6 +1,6 @@
 // The forecast as plain sentences.
 
-import { daysBetween, degrees, difference, isMissing, range, shownDifference, temperatureUnit, weekday } from "./format.js";
+import { dayAndMonth, daysBetween, degrees, difference, isMissing, range, shownDifference, temperatureUnit, weekday } from "./format.js";
 
 const DAY = 86400;
 const SURE = 2.5, UNSURE = 6;  // K between p10 and p90
@@ -25,10 +25,13 @@ export function days(highs, lows) {
 }
 
 /** "today", "tomorrow" or the weekday. */
-export function dayName(day, now) {
+export function nearName(day, now) {
   const ahead = daysBetween(now, day);
   return ahead === 0 ? "today" : ahead === 1 ? "tomorrow" : weekday(day);
 }
+
+/** As `nearName`, with the date where the weekday alone could be this week's. */
+const dayName = (day, now) => (daysBetween(now, day) > 6 ? `${weekday(day)}, ${dayAndMonth(day)},` : nearName(day, now));
 
 /** One or two sentences: what comes, how it changes, how sure that is. */
 export function sentence(allDays, hourly, now) {
@@ -65,7 +68,7 @@ function confidence(hourly, now) {
   const within = `within about ±${difference(typical / 2, shownDifference(typical) < 4 ? 1 : 0)}°`;
   const start = typical < SURE ? `The next day is fairly sure, ${within}` : typical < UNSURE ? `The next day is known ${within}` : `Even the next day is uncertain, ${within}`;
   const late = width.findIndex((value, i) => value !== null && value > UNSURE && hourly.time[i] > now + DAY);
-  return typical < UNSURE && late > 0 ? `${start}; from ${weekday(hourly.time[late])} on it is far less certain.` : `${start}.`;
+  return typical < UNSURE && late > 0 ? `${start}; from ${dayName(hourly.time[late], now)} on it is far less certain.` : `${start}.`;
 }
 
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
