@@ -135,7 +135,8 @@ def _values(
 
 def _shown(values: NDArray[np.float64]) -> list[float]:
     """Rounded, without a minus in front of zero."""
-    return (np.round(values, DECIMALS) + 0.0).tolist()
+    shown: list[float] = (np.round(values, DECIMALS) + 0.0).tolist()
+    return shown
 
 
 def _of_level(series: IssuedSeries, level: int | None) -> NDArray[np.float64]:
