@@ -265,7 +265,7 @@ HISTORY = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(history=HISTORY, data=st.data())
 def test_the_order_of_arrival_changes_nothing(
     tmp_path_factory: pytest.TempPathFactory, history: list[Any], data: st.DataObject

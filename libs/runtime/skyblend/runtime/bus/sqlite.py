@@ -5,7 +5,6 @@ with an answer, with its time, or with its holder: each holder keeps a lock on a
 bus, and what a dead one held is free at once.
 """
 
-import os
 import random
 import secrets
 import sqlite3
@@ -16,11 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from google.protobuf.message import Message
 from skyblend.runtime.bus import MAX_ATTEMPTS
+from skyblend.runtime.bus.holder import Holder
 from skyblend.runtime.bus.push import encode, event_type
-from skyblend.runtime.locks import Lock, acquire
 
 LEASE_SECONDS = 600.0
 FIRST_WAIT, LONGEST_WAIT = 1.0, 600.0
@@ -46,6 +46,7 @@ _DUE = """
 SELECT id, type, envelope, attempts FROM messages
 WHERE NOT dead AND due <= ? ORDER BY due, number LIMIT ?
 """
+_DEAD = "SELECT id, type, envelope, reason FROM messages WHERE dead ORDER BY number"
 _ANSWERED = """
 UPDATE messages SET attempts = ?, refusals = ?, due = ?, holder = NULL, dead = ?, reason = ?
 WHERE id = ?
@@ -91,7 +92,7 @@ class SqliteBus:
         self._lease_seconds, self._clock = lease_seconds, clock
         self._connection: sqlite3.Connection | None = None
         self._lock = threading.RLock()
-        self._holder = _Holder(path)
+        self._holder = Holder(path)
 
     def publish(self, event: Message, *, trace: str) -> str:
         return self.publish_all([event], trace=trace)[0]
@@ -172,11 +173,11 @@ class SqliteBus:
 
     def pending(self) -> int:
         """Messages that are neither acknowledged nor dead."""
-        return int(self._one("SELECT COUNT(*) FROM messages WHERE NOT dead"))
+        return int(self._rows("SELECT COUNT(*) FROM messages WHERE NOT dead")[0][0])
 
     def is_done(self, id_: str) -> bool:
         """Whether nothing more will happen to the message: acknowledged, or a dead letter."""
-        return not self._one("SELECT COUNT(*) FROM messages WHERE id = ? AND NOT dead", id_)
+        return not self._rows("SELECT 1 FROM messages WHERE id = ? AND NOT dead", id_)
 
     def wait(self, ids: Iterable[str], timeout: float, *, poll: float = 0.1) -> list[str]:
         """Wait until another process is done with the messages; gives those that are not after
@@ -190,11 +191,7 @@ class SqliteBus:
 
     def dead_letters(self) -> list[DeadLetter]:
         """What was given up, oldest first."""
-        with self._transaction() as connection:
-            rows = connection.execute(
-                "SELECT id, type, envelope, reason FROM messages WHERE dead ORDER BY number"
-            )
-            return [DeadLetter(*row) for row in rows]
+        return [DeadLetter(*row) for row in self._rows(_DEAD)]
 
     def replay(self, id_: str) -> bool:
         """Deliver a dead letter again, with all its attempts; False where there is none of this
@@ -212,14 +209,15 @@ class SqliteBus:
                 self._connection = None
             self._holder.end()
 
-    def _one(self, query: str, *values: object) -> int:
-        with self._transaction() as connection:
-            return int(connection.execute(query, values).fetchone()[0])
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What a query that changes nothing gives; waits for no writer."""
+        with self._lock:
+            return self._connected().execute(query, values).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            connection = self._connection = self._connection or _connect(self.path)
+            connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -228,45 +226,9 @@ class SqliteBus:
                 raise
             connection.execute("COMMIT")
 
-
-class _Holder:
-    """The identity of one bus object in one process: a locked file that the system unlocks when the
-    process ends."""
-
-    def __init__(self, path: Path) -> None:
-        self._folder = path.with_name(f"{path.name}.holders")
-        self._name, self._handle, self._lock = "", -1, threading.Lock()
-
-    def name(self) -> str:
-        with self._lock:
-            if not self._name:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                name = secrets.token_hex(8)
-                self._handle = acquire(self._folder / name, Lock.EXCLUSIVE)
-                self._name = name
-            return self._name
-
-    def lives(self, name: str) -> bool:
-        """Whether the holder `name` is there; the file of a dead one is removed."""
-        if name == self._name:
-            return True
-        path = self._folder / name
-        try:
-            handle = acquire(path, Lock.EXCLUSIVE | Lock.AT_ONCE, create=False)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        path.unlink(missing_ok=True)
-        os.close(handle)
-        return False
-
-    def end(self) -> None:
-        with self._lock:
-            if self._name:
-                (self._folder / self._name).unlink(missing_ok=True)
-                os.close(self._handle)
-                self._name, self._handle = "", -1
+    def _connected(self) -> sqlite3.Connection:
+        self._connection = self._connection or _connect(self.path)
+        return self._connection
 
 
 def back_off(failures: int, longest: float = LONGEST_WAIT) -> float:
