@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables of cases)
 """The bulletins of 2021 against the reference tables made from them by others."""
 
 import csv
@@ -60,7 +61,7 @@ def rows(batch: Forecasts | Observations) -> dict[tuple[str, str, str, int], flo
         (place, name, text, period): value
         for name, column in batch.values.items()
         for place, text, period, value in zip(ids, texts, periods, column.tolist(), strict=True)
-        if value == value
+        if not np.isnan(value)
     }
 
 

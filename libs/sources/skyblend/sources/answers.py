@@ -1,4 +1,4 @@
-"""Reading JSON answers as columns: every type is checked, and what is wrong is named by its path."""
+"""Reading JSON answers as columns: types are checked, and what is wrong is named by its path."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -67,7 +67,10 @@ class Answers:
         return float(value)
 
     def column(self, values: object, where: str, length: int) -> NDArray[np.float64]:
-        """An array of numbers and nulls as float64, null as NaN. Raises BadPayload for any other type or length."""
+        """An array of numbers and nulls as float64, null as NaN.
+
+        Raises BadPayload for any other type or length.
+        """
         items = self.sequence(values, where)
         if len(items) != length:
             raise self.bad(where, f"{length} values", str(len(items)))

@@ -1,6 +1,7 @@
 """The time axes of JSON answers: ISO texts or epochs, hours or days, in GMT or in a zone.
 
-The zone's name decides and never a stated offset, which is today's and wrong for the other half of the year.
+The zone's name decides and never a stated offset, which is today's and wrong for the other half of
+the year.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,9 @@ _ZERO = np.timedelta64(0)
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """The valid times of a block in UTC: of days, their ends; NaT where a local clock leaves the time unknown.
+    """The valid times of a block in UTC; of days, their ends.
+
+    NaT where a local clock leaves the time unknown.
 
     `period` is the length of the days in seconds, and 0 for hours, where each variable has its own.
     """
@@ -36,7 +39,10 @@ class Axis:
 
 
 def zone(read: Answers, name: str, offset: object, where: str) -> ZoneInfo | None:
-    """The zone of an answer, None for GMT. Raises BadPayload for one that nobody knows, or GMT with an offset."""
+    """The zone of an answer, None for GMT.
+
+    Raises BadPayload for one that nobody knows, or GMT with an offset.
+    """
     if name in _GMT:
         if offset != 0:
             raise read.bad(f"{where}.utc_offset_seconds", f"0 in {name}", kind(offset))
@@ -62,7 +68,10 @@ def hours(
 def days(
     read: Answers, items: Sequence[object], unit: object, where: str, *, local: ZoneInfo | None
 ) -> Axis:
-    """An axis of days, which end at the next midnight of their zone, after 23 to 25 hours. Raises BadPayload."""
+    """An axis of days, which end at the next midnight of their zone, after 23 to 25 hours.
+
+    Raises BadPayload.
+    """
     starts = _moments(read, items, unit, where, dates=True)
     _check_order(read, items, starts, range(len(items)), where)
     if local is None:

@@ -1,4 +1,7 @@
-"""Columns of text cells as typed columns, quickly where a column is regular; what is wrong is found cell by cell."""
+"""Columns of text cells as typed columns.
+
+A regular column is read at once; in another, what is wrong is found cell by cell.
+"""
 
 import math
 import re
@@ -64,7 +67,10 @@ class Clock:
         self._known: dict[str, int] = {}
 
     def times(self, cells: Cells) -> tuple[Instants, list[int]]:
-        """Cells as datetime64[us] in UTC, an empty one NaT; and the indices of those that are no time with a zone."""
+        """Cells as datetime64[us] in UTC, an empty one NaT.
+
+        The second value is the indices of the cells that are no time with a zone.
+        """
         if isinstance(cells, np.ndarray):
             if cells.dtype.kind != "M":
                 return np.full(len(cells), np.datetime64("NaT", "us")), list(range(len(cells)))
@@ -102,5 +108,8 @@ def rows_of(labels: Labels, wrong: Iterable[str]) -> list[int]:
 
 
 def is_id(text: str) -> bool:
-    """Whether a text can be an id: 1 to 64 characters, no slash, backslash, control character or leading dot."""
+    """Whether a text can be an id.
+
+    1 to 64 characters without slash, backslash, control characters or a leading dot.
+    """
     return 0 < len(text) <= 64 and not _UNKNOWN.search(text)

@@ -1,6 +1,7 @@
 """What every source offers: how to ask, how to recognise an upload, and how to read an answer.
 
-A source describes requests and never sends them; `decode` takes bytes and gives columns, with no clock, network or file.
+A source describes requests and never sends them; `decode` takes bytes and gives columns, with no
+clock, network or file.
 
     BadPayload       the whole payload (one answer, or one member of an upload) is refused
     Refusal          one row of it is refused, the good rest goes on
@@ -26,7 +27,10 @@ class BadPayload(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One row that is refused: `where` is a JSON path or a line and column, `sample` a short piece of it."""
+    """One row that is refused.
+
+    `where` is a JSON path or a line and column, `sample` a short piece of it.
+    """
 
     where: str
     expected: str
@@ -59,8 +63,9 @@ Periods = int | NDArray[np.int32]
 class Forecasts:
     """Rows of forecasts as columns of equal length; a scalar stands for a column of equal values.
 
-    Times are datetime64[us] in UTC; `period` in seconds; positions in degrees and m, NaN where unknown; `values` maps a
-    canonical variable to float64 in its canonical unit, NaN where missing. A row whose values are all NaN is not a record.
+    Times are datetime64[us] in UTC; `period` in seconds; positions in degrees and m, NaN where
+    unknown; `values` maps a canonical variable to float64 in its canonical unit, NaN where missing.
+    A row whose values are all NaN is not a record.
     """
 
     source: Text
@@ -98,12 +103,17 @@ Decoded = Forecasts | Observations | Refusal | UnknownField
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """One answer, or one member of an upload: its bytes (seekable, at the start) and what is known of how it came."""
+    """One answer, or one member of an upload, and what is known of how it came.
+
+    Its bytes are seekable and at the start.
+    """
 
     body: BinaryIO
     received_at: datetime
     name: str = ""  # file name of an upload's member
-    upload: bool = False  # known_at: of an upload from the file, else issued_at plus the publication delay; live received_at
+    # An upload's known_at is the file's, else issued_at plus the publication delay; a live answer's
+    # is received_at.
+    upload: bool = False
     endpoint: str = ""  # empty: recognised from the body
     url: str = ""  # as asked, secrets masked; empty: unknown
     places: Sequence[Place] = ()  # in the order of the request
@@ -126,7 +136,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When an endpoint is asked: every so often for up to `batch` places a call, or once for each place (back-fill)."""
+    """When an endpoint is asked, for up to `batch` places a call; or once for each (back-fill)."""
 
     endpoint: str
     every: timedelta | None  # None: once for each place
@@ -144,7 +154,11 @@ class Attribution:
 
 
 class Source(Protocol):
-    """One provider. `schedules` is empty for one that is only uploaded; `recognises` is False for one that is only fetched."""
+    """One provider.
+
+    `schedules` is empty for one that is only uploaded; `recognises` is False for one that is only
+    fetched.
+    """
 
     @property
     def name(self) -> str: ...
@@ -161,14 +175,20 @@ class Source(Protocol):
     def requests(
         self, endpoint: str, places: Sequence[Place], *, slot: datetime, options: Mapping[str, str]
     ) -> Iterator[Request]:
-        """The calls that ask `endpoint` for `places` in the slot that begins at `slot`; `options` are this source's settings
-        (base URLs, key, models). The same arguments give the same requests."""
+        """The calls that ask `endpoint` for `places` in the slot that begins at `slot`.
+
+        `options` are this source's settings (base URLs, key, models). The same arguments give the
+        same requests.
+        """
         ...
 
     def recognises(self, name: str, head: bytes) -> bool:
-        """Whether an uploaded member with this file name and these first bytes (up to 4 KiB) is of this source."""
+        """Whether an upload is of this source, by its name and first bytes (up to 4 KiB)."""
         ...
 
     def decode(self, payload: Payload) -> Iterator[Decoded]:
-        """The records of a payload. Raises BadPayload, before or between the items; nothing of a payload that raises is kept."""
+        """The records of a payload.
+
+        Raises BadPayload, before or between the items; nothing of a payload that raises is kept.
+        """
         ...

@@ -11,7 +11,7 @@ _STEPS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
 
 def hashes(columns: Iterable[NDArray[np.int64] | NDArray[np.float64]], length: int) -> Hashes:
-    """A 64-bit hash of each row of the columns (splitmix64); all NaN are alike, and so are 0 and -0."""
+    """A 64-bit hash of each row (splitmix64); all NaN are alike, and so are 0 and -0."""
     rows = np.zeros(length, dtype=np.uint64)
     for column in columns:
         if column.dtype.kind == "f":
@@ -27,7 +27,10 @@ def _mixed(rows: Hashes) -> Hashes:
 
 
 class Seen:
-    """The keys met so far, each with the values of its first row, as sorted segments that merge as they grow."""
+    """The keys met so far, each with the values of its first row.
+
+    They are kept as sorted segments that merge as they grow.
+    """
 
     def __init__(self) -> None:
         self._segments: list[tuple[Hashes, Hashes]] = []

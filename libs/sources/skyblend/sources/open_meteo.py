@@ -3,7 +3,8 @@
 What is asked is explicit: GMT, m/s, every variable and every model by name. Which endpoint answered
 is what the payload says, else previous runs where keys end in `_previous_dayN`, else what the URL
 says, else a forecast, which always reaches into the future: a body whose last time is more than a
-day before its receipt is an archive's. An archive is an analysis and kept as observations of that kind.
+day before its receipt is an archive's. An archive is an analysis and kept as observations of that
+kind.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -102,7 +103,7 @@ class OpenMeteo:
         self, endpoint: str, places: Sequence[Place], *, slot: datetime, options: Mapping[str, str]
     ) -> Iterator[Request]:
         """The calls for all places that have a position, in batches of the endpoint's schedule."""
-        batch = next(plan.batch for plan in self.schedules if plan.endpoint == endpoint)
+        batch = {plan.endpoint: plan.batch for plan in self.schedules}[endpoint]
         located = [p for p in places if p.HasField("latitude") and p.HasField("longitude")]
         for start in range(0, len(located), batch):
             yield _request(endpoint, located[start : start + batch], slot, options)
@@ -188,7 +189,10 @@ def _days(endpoint: str, options: Mapping[str, str]) -> int:
 
 
 def weight(places: int, asked: Mapping[str, str], days: int) -> float:
-    """Calls that a request counts as: places x max(1, n / 10, days / 14 x n / 10), n = variables x models."""
+    """Calls that a request counts as, by the provider's rule.
+
+    places x max(1, n / 10, days / 14 x n / 10) with n = variables x models.
+    """
     names = [name for key in ("hourly", "daily") for name in asked.get(key, "").split(",") if name]
     models = max(1, len([name for name in asked.get("models", "").split(",") if name]))
     tenths = len(names) * models / 10

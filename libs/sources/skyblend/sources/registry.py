@@ -20,5 +20,5 @@ def source(name: str) -> Source:
 
 
 def recognise(name: str, head: bytes) -> Source | None:
-    """The source of an uploaded member with this file name and first bytes; None where none knows it."""
+    """The source of an uploaded member by its name and first bytes; None where none knows it."""
     return next((known for known in SOURCES.values() if known.recognises(name, head)), None)

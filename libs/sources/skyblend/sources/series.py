@@ -23,7 +23,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """The columns of one forecaster, or of the observations, at one place; all variables are of one period."""
+    """The columns of one forecaster, or of observations, at one place and of one period."""
 
     place: Position
     model: str = ""
@@ -85,7 +85,10 @@ def _groups(series: Iterable[Series]) -> list[list[Series]]:
 
 @dataclass(frozen=True, slots=True)
 class _Stack:
-    """Columns of several series on one another: `lengths` of each, `kept` marks the rows with a value."""
+    """Columns of several series on one another.
+
+    `lengths` is that of each; `kept` marks the rows with a value.
+    """
 
     lengths: NDArray[np.intp]
     kept: NDArray[np.bool_]

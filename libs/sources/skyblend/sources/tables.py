@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skyblend.sources.contract import BadPayload, Refusal
 
-CHUNK = 32768  # rows
+CHUNK = 16384  # rows
 LONGEST = 1 << 20  # bytes of one line
 
 Cells = Sequence[str] | NDArray[Any]
@@ -35,7 +35,10 @@ class Table:
 
 
 def read_table(source: str, body: BinaryIO) -> Table:
-    """A CSV or Parquet file by its first bytes. Raises BadPayload, also while the chunks are read."""
+    """A CSV or Parquet file by its first bytes.
+
+    Raises BadPayload, also while the chunks are read.
+    """
     is_parquet = body.read(4) == b"PAR1"
     body.seek(0)
     return _parquet(source, body) if is_parquet else _csv(source, body)
@@ -141,7 +144,7 @@ def _parquet_chunks(source: str, file: Any) -> Iterator[Chunk]:
 
 
 def _arrow_cells(source: str, name: str, column: Any) -> Cells:
-    """A column of Arrow as text, float64 or datetime64[us]; text is empty and a time NaT where it is null."""
+    """A column of Arrow as text, float64 or datetime64[us]; a null is empty, NaN or NaT."""
     import pyarrow  # noqa: PLC0415
 
     types = pyarrow.types

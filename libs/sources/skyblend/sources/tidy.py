@@ -1,7 +1,10 @@
-"""Tidy files: forecasts or observations, one row for each time, one column for each variable; CSV or Parquet.
+"""Tidy files of forecasts or observations, CSV or Parquet.
 
-Times are ISO 8601 with a zone, names and units canonical, an empty field missing. Without a `period` column a row is split by
-each variable's default period. A row that is wrong is refused by line and column; a wrong header refuses the file.
+One row for each time, one column for each variable.
+
+Times are ISO 8601 with a zone, names and units canonical, an empty field missing. Without a
+`period` column a row is split by each variable's default period. A row that is wrong is refused by
+line and column; a wrong header refuses the file.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +45,10 @@ _IGNORED = ("flags",)
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The columns of one kind of tidy file; `texts` with the default of a column that is absent or empty."""
+    """The columns of one kind of tidy file.
+
+    `texts` have the default of a column that is absent or empty, None where it must be there.
+    """
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
@@ -96,7 +102,10 @@ class Tidy:
         return not columns.isdisjoint(("place_id", "issued_at", "valid_at", "observed_at"))
 
     def decode(self, payload: Payload) -> Iterator[Decoded]:
-        """Records and refused rows, chunk after chunk. Raises BadPayload for a wrong header or a file that cannot be read."""
+        """Records and refused rows, chunk after chunk.
+
+        Raises BadPayload for a wrong header or a file that cannot be read.
+        """
         table = read_table(NAME, payload.body)
         layout = _layout(table.header)
         reader = _Reader(table, layout, instant(payload.received_at))
@@ -106,7 +115,10 @@ class Tidy:
 
 
 def _layout(header: Sequence[str]) -> _Layout:
-    """Forecasts or observations, by the header. Raises BadPayload that names the columns that are wrong."""
+    """Forecasts or observations, by the header.
+
+    Raises BadPayload that names the columns that are wrong.
+    """
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise _bad_header("each column once", f"repeated: {', '.join(repeated)}")
@@ -160,7 +172,7 @@ class _Columns:
 
 
 class _Reader:
-    """Reads the chunks of one file; remembers the times already parsed and the keys already seen."""
+    """Reads the chunks of one file; remembers the times parsed and the keys seen."""
 
     def __init__(self, table: Table, layout: _Layout, received_at: np.datetime64) -> None:
         self.word, self.layout, self.received_at = table.row_word, layout, received_at
@@ -196,7 +208,7 @@ class _Reader:
         return columns
 
     def _texts(self, rows: _Rows, name: str, default: str | None) -> Labels:
-        """A text column; an absent or empty one is `default`, and where that is None the row is refused."""
+        """A text column; where it is absent or empty, `default`; without one the row is refused."""
         cells = rows.chunk.cells.get(name)
         if cells is None:
             return Labels((default or "",), np.zeros(len(rows.kept), np.int32))
@@ -270,7 +282,10 @@ class _Reader:
             rows.refuse_where(unfit & ~np.isnan(values), "period", expected)
 
     def _periods(self, columns: _Columns) -> dict[int | None, list[str]]:
-        """The variables of each batch: all in one where the file states periods, else by their default periods."""
+        """The variables of each batch.
+
+        All are in one where the file states periods; else they are split by their defaults.
+        """
         if columns.period is not None:
             return {None: self.variables}
         groups: dict[int | None, list[str]] = {}
@@ -281,7 +296,10 @@ class _Reader:
     def _batch(
         self, columns: _Columns, period: int | None, names: Sequence[str], rows: _Rows
     ) -> Forecasts | Observations | None:
-        """The rows that stand and have a value of these variables; rows that contradict an earlier one are refused."""
+        """The rows that stand and have a value of these variables.
+
+        Rows that contradict an earlier one are refused.
+        """
         some = np.zeros(len(rows.kept), dtype=np.bool_)
         for name in names:
             some |= ~np.isnan(columns.values[name])
@@ -327,7 +345,7 @@ class _Reader:
 
 
 def _chosen(labels: Labels, rows: NDArray[np.intp]) -> Text:
-    """Some rows of labels, without the names that they do not use; a text where all are the same."""
+    """Some rows of labels and only the names that they use; a text where all are the same."""
     used, codes = np.unique(labels.codes[rows], return_inverse=True)
     names = tuple(labels.names[code] for code in used.tolist())
     return names[0] if len(names) == 1 else Labels(names, codes.astype(np.int32))

@@ -35,7 +35,10 @@ def zoned(text: str) -> np.datetime64:
 
 
 def wall_times(texts: Sequence[str], *, dates: bool = False) -> Instants:
-    """`2026-11-20T10:00` strings, or with `dates` `2026-11-20` ones, as they stand. Raises ValueError for any other form."""
+    """`2026-11-20T10:00` strings, or with `dates` `2026-11-20` ones, as they stand.
+
+    Raises ValueError for any other form.
+    """
     pattern = _DATES if dates else _MINUTES
     if not pattern.fullmatch("\n".join([*texts, ""])):
         form = "YYYY-MM-DD" if dates else "YYYY-MM-DDTHH:MM"
@@ -44,7 +47,10 @@ def wall_times(texts: Sequence[str], *, dates: bool = False) -> Instants:
 
 
 def epochs(seconds: Sequence[int]) -> Instants:
-    """True UTC epochs in seconds. Raises ValueError where one is not within the years 1900 to 2200."""
+    """True UTC epochs in seconds.
+
+    Raises ValueError where one is not within the years 1900 to 2200.
+    """
     column = np.array(seconds, dtype=np.int64)
     if column.size and (column.min() < _FIRST or column.max() > _LAST):
         raise ValueError("not epoch seconds of the years 1900 to 2200")
@@ -52,9 +58,12 @@ def epochs(seconds: Sequence[int]) -> Instants:
 
 
 def local_to_utc(walls: Instants, zone: ZoneInfo) -> Instants:
-    """Wall times of a zone in UTC; NaT where the clock skips the hour, or shows it twice and the column names it once.
+    """Wall times of a zone in UTC; NaT where an hour cannot be told.
 
-    Of an hour that stands twice in the column, the first is before the clocks go back and the second after.
+    That is one that the clock skips, or shows twice while the column names it once.
+
+    Of an hour that stands twice in the column, the first is before the clocks go back and the
+    second after.
     """
     moments = walls.astype("datetime64[us]").tolist()
     return np.array(
@@ -78,7 +87,7 @@ def _one_to_utc(
 
 
 def local_days(starts: Instants, zone: ZoneInfo) -> tuple[Instants, NDArray[np.int32]]:
-    """The UTC ends of the local days that begin at the dates `starts`, and the days' lengths in seconds."""
+    """The UTC ends of the local days `starts`, and the days' lengths in seconds."""
     dates: list[datetime] = starts.astype("datetime64[us]").tolist()
     begins = [date.replace(tzinfo=zone).astimezone(UTC) for date in dates]
     ends = [(date + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC) for date in dates]

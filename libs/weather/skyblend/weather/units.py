@@ -1,4 +1,7 @@
-"""Conversion between units as one table: a unit is a scale (and for temperatures a shift) within its dimension."""
+"""Conversion between units as one table.
+
+A unit is a scale, and for temperatures a shift, within its dimension.
+"""
 
 from dataclasses import dataclass
 from fractions import Fraction
