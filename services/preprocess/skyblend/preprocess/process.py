@@ -9,7 +9,7 @@ RecordsReady: the event comes again, finds the mark and publishes.
 """
 
 import logging
-from collections.abc import Mapping, Set
+from collections.abc import Sequence, Set
 from datetime import datetime
 
 from skyblend.preprocess import quarantine
@@ -25,6 +25,7 @@ from skyblend.runtime.place import Runtime
 from skyblend.runtime.tables import Query, View
 from skyblend.runtime.tables.compact import supersede
 
+ASKED = 1 << 15  # rows that are compared with the tables at once
 LOG = logging.getLogger(__name__)
 
 
@@ -77,7 +78,7 @@ def _write_records(runtime: Runtime, kind: str, name: str, taken: Intake) -> Non
 
 def _processed(runtime: Runtime, source: Origin, taken: Intake, *, now: datetime) -> Processed:
     rows = sum(taken.files.written.values())
-    versions = _versions(runtime, source.raw, taken.files.variables) if source.is_upload else None
+    versions = _versions(runtime, source.raw, taken) if source.is_upload else None
     return Processed(
         raw=source.raw,
         file_name=source.file_name,
@@ -95,13 +96,22 @@ def _processed(runtime: Runtime, source: Origin, taken: Intake, *, now: datetime
     )
 
 
-def _versions(runtime: Runtime, raw: str, variables: Mapping[str, Set[str]]) -> int:
-    """How many rows of an upload say something new; too slow to be asked after every fetch."""
+def _versions(runtime: Runtime, raw: str, taken: Intake) -> int:
+    """How many rows of an upload say something new; too slow to be asked after every fetch. Asked
+    for some places at a time, which bounds the memory that it takes."""
     reads = {FORECASTS: runtime.tables.forecasts, OBSERVATIONS: runtime.tables.observations}
+    places = sorted(taken.places.found)
     return sum(
-        reads[kind](Query(view=View.VERSIONS, raw=raw, variables=tuple(sorted(names)))).num_rows
-        for kind, names in variables.items()
-        if names
+        reads[kind](_news(raw, variables, places[start::parts])).num_rows
+        for kind, variables in taken.files.variables.items()
+        for parts in [1 + taken.files.written[kind] // ASKED]
+        for start in range(min(parts, len(places)) if variables else 0)
+    )
+
+
+def _news(raw: str, variables: Set[str], places: Sequence[str]) -> Query:
+    return Query(
+        view=View.VERSIONS, raw=raw, variables=tuple(sorted(variables)), places=tuple(places)
     )
 
 
