@@ -1,6 +1,7 @@
 """`skyblend decode`: the records of one answer or file, as JSON lines."""
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -122,7 +123,7 @@ def _print_records(taken: "Intake") -> int:
     import pyarrow.parquet as pq
 
     count = 0
-    output = click.get_binary_stream("stdout")
+    output = sys.stdout.buffer
     for kind in _TYPES:
         if (file := taken.files.finished(kind)) is None:
             continue

@@ -76,16 +76,20 @@ def cli(ctx: click.Context, data: Path, simulate: bool) -> None:
 
 def main() -> None:
     """Run the command; an error that a person can mend is one line and exit code 1."""
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
     try:
-        sys.exit(cli.main(prog_name="skyblend", standalone_mode=False))
+        return int(cli.main(prog_name="skyblend", standalone_mode=False) or 0)
     except click.Abort:
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except _expected() as error:
         click.echo(f"skyblend: {_one_line(error)}", err=True)
-        sys.exit(1)
+        return 1
 
 
 def _expected() -> tuple[type[Exception], ...]:

@@ -47,7 +47,7 @@ class Session:
         return Settings.read(self.environ())
 
     def runtime(self, *, tables_memory: str = "") -> "Runtime":
-        """Storage, bus and tables of this folder and half; `tables_memory` if no setting says it."""
+        """Storage, bus and tables of this half; `tables_memory` where no setting says it."""
         from skyblend.runtime.place import runtime_for
         from skyblend.runtime.settings import Settings
 
