@@ -81,6 +81,15 @@ SCALE_NAMES = (
 )
 
 
+# Features that vary from place to place but hardly at one: with few places their coefficients could
+# be no more than names of the places (a neighbourhood without the place itself tells on it, too).
+BETWEEN_PLACES = (
+    *("error_area_slow", "error_area_fast", "anomaly_area", "size_area"),
+    *("latitude", "longitude", "elevation", "elevation_known"),
+)
+BETWEEN_MONTHS = ("season_sin", "season_cos")
+
+
 def location_names(forecasters: Sequence[str]) -> tuple[str, ...]:
     """The features of the mean, in order."""
     each = (
@@ -138,7 +147,8 @@ def _turns(valid: Ints, *, instant: bool) -> _Columns:
 
 
 def _about_place(at: Situations, known: Corrections) -> _Columns:
-    position, pairs = np.nan_to_num(at.position), known.weight[:, SLOW, at.value.shape[1]]
+    pairs = known.weight[:, SLOW, at.value.shape[1]]
+    position = np.nan_to_num(at.position)
     return {
         "one": np.ones(len(position)),
         "latitude": position[:, 0],

@@ -6,24 +6,30 @@ to the next one, and what was observed since is compared with them: the spread o
 judged only where the model had not been.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from skyblend.predict.blend import linear
 from skyblend.predict.blend.calibrated import Calibrated, usual_age
-from skyblend.predict.blend.columns import DAY, Flags, Floats, Ints
-from skyblend.predict.blend.features import Features
+from skyblend.predict.blend.columns import DAY, Flags, Floats, History, Ints
+from skyblend.predict.blend.features import (
+    BETWEEN_MONTHS,
+    BETWEEN_PLACES,
+    SCALE_NAMES,
+    Features,
+    location_names,
+)
 from skyblend.predict.blend.levels import NORMAL, calibrated
 from skyblend.predict.blend.linear import Linear
 from skyblend.predict.blend.lookup import Truth
-from skyblend.predict.blend.series import Series
 from skyblend.predict.blend.walk import Walked
 
 FEWEST_ROWS, FEWEST_DAYS = 40, 3
-_MOST_ROWS = 60_000
+_MOST_ROWS, _SEED = 50_000, 2
 _ORIGINS = 14
 _WARM_UP_DAYS = 7
-_RIDGE, _RIDGE_SCALE = 1.0, 0.5
+_RIDGE, _RIDGE_SCALE, _FEW = 1.0, 0.5, 3
 _HALF_LIFE_DAYS = 40.0
 
 
@@ -40,8 +46,9 @@ class Fitted:
 class Fitter:
     """Fits as of any time, and remembers the earlier fits that levels are judged on."""
 
-    def __init__(self, series: Series, walked: Walked, truth: Truth, learnt: Flags) -> None:
-        self._series, self._walked, self._truth = series, walked, truth
+    def __init__(self, history: History, walked: Walked, truth: Truth, learnt: Flags) -> None:
+        self._series, self._forecasters = history.series, history.forecasters
+        self._walked, self._truth = walked, truth
         self._rows = np.flatnonzero(learnt)
         self._earlier: dict[int, Linear | None] = {}
 
@@ -65,7 +72,8 @@ class Fitter:
         rows = self._rows[: np.searchsorted(samples.cycle[self._rows], cut, side="right")]
         observed = self._truth.at(samples.take(rows), cut)
         good = np.flatnonzero(np.isfinite(observed) & np.isfinite(self._walked.features.mean[rows]))
-        good = good[:: max(1, -(-len(good) // _MOST_ROWS))]
+        chosen = np.random.default_rng(_SEED).random(len(good)) * len(good) < _MOST_ROWS
+        good = good[chosen]
         return rows[good], observed[good]
 
     def _coefficients(self, rows: Ints, observed: Floats, cut: int) -> Linear | None:
@@ -74,15 +82,25 @@ class Fitter:
         if len(rows) < FEWEST_ROWS or days < FEWEST_DAYS or np.ptp(observed) == 0:
             return None
         weight = 0.5 ** ((cut - valid) / DAY / _HALF_LIFE_DAYS)
-        per_day = float(weight.sum()) / days
         strange, twice = self._strange(rows)
         return linear.fit(
             self._walked.features.take(rows).joined(strange),
             np.concatenate([observed, observed[twice]]),
             np.concatenate([weight, weight[twice]]),
-            ridge=_RIDGE * per_day,
-            ridge_scale=_RIDGE_SCALE * per_day,
+            ridge=_RIDGE * self._penalties(location_names(self._forecasters), rows, weight),
+            ridge_scale=_RIDGE_SCALE * self._penalties(SCALE_NAMES, rows, weight),
         )
+
+    def _penalties(self, names: Sequence[str], rows: Ints, weight: Floats) -> Floats:
+        """The weight of one independent case for each feature: a day; where the feature varies
+        between places only, a few places; where it varies with the year only, a few months."""
+        samples, total = self._walked.samples, float(weight.sum())
+        valid = samples.valid[rows]
+        day = total / len(np.unique(valid // DAY))
+        place = max(day, _FEW * total / len(np.unique(samples.place[rows])))
+        month = max(day, _FEW * total / (1 + np.ptp(valid) / (30 * DAY)))
+        slow = dict.fromkeys(BETWEEN_PLACES, place) | dict.fromkeys(BETWEEN_MONTHS, month)
+        return np.array([slow.get(name, day) for name in names])
 
     def _strange(self, rows: Ints) -> tuple[Features, Ints]:
         """Those of `rows` that are also learnt from as strangers: features, and which they are."""

@@ -16,6 +16,7 @@ from skyblend.predict.blend.features import Features
 _ROUNDS = 3
 _BOUND = 6.0
 _HUBER = 2.0
+_NO_PENALTY = 1e-6  # enough to solve by
 _MEAN_ABSOLUTE = np.sqrt(2 / np.pi)  # E|z| of a standard Gaussian
 
 
@@ -61,9 +62,10 @@ class Linear:
 
 
 def fit(
-    features: Features, observed: Floats, weight: Floats, *, ridge: float, ridge_scale: float
+    features: Features, observed: Floats, weight: Floats, *, ridge: Floats, ridge_scale: Floats
 ) -> Linear:
-    """The model of the samples with an observation; `weight` [n] is each one's say."""
+    """The model of the samples with an observation; `weight` [n] is each one's say, `ridge` and
+    `ridge_scale` the penalties of the standardised features (the constant has none)."""
     rows = np.isfinite(observed) & np.isfinite(features.corrected)
     locations, scales = Scaling.of(features.location[rows]), Scaling.of(features.scale[rows])
     x, z = locations.apply(features.location[rows]), scales.apply(features.scale[rows])
@@ -80,26 +82,25 @@ def fit(
     return Linear(locations, scales, a, b)
 
 
-def _penalty(columns: int, ridge: float) -> Floats:
-    diagonal = np.full(columns, ridge)
-    diagonal[0] = 1e-6
+def _penalty(ridge: Floats) -> Floats:
+    diagonal = ridge.copy()
+    diagonal[0] = _NO_PENALTY
     return np.diag(diagonal)
 
 
-def _solved(x: Floats, target: Floats, weight: Floats, ridge: float) -> Floats:
+def _solved(x: Floats, target: Floats, weight: Floats, ridge: Floats) -> Floats:
     weighted = x * weight[:, None]
-    solved = np.linalg.solve(weighted.T @ x + _penalty(x.shape[1], ridge), weighted.T @ target)
+    solved = np.linalg.solve(weighted.T @ x + _penalty(ridge), weighted.T @ target)
     return np.asarray(solved, dtype=np.float64)
 
 
-def _log_linear(z: Floats, size: Floats, share: Floats, start: Floats, ridge: float) -> Floats:
+def _log_linear(z: Floats, size: Floats, share: Floats, start: Floats, ridge: Floats) -> Floats:
     """Coefficients b of exp(z @ b) so that |residual| / exp(z @ b) has the mean of a Gaussian's;
     gross errors bounded."""
     weighted = z * share[:, None]
-    inverse = np.linalg.inv(weighted.T @ z + _penalty(z.shape[1], ridge))
+    inverse = np.linalg.inv(weighted.T @ z + _penalty(ridge))
     b = start.copy()
-    keep = np.full(len(b), ridge)
-    keep[0] = 0.0
+    keep = np.diag(_penalty(ridge))
     for _ in range(8):
         ratio = np.minimum(size / np.exp(np.clip(z @ b, -4.0, 4.0)), 4.0) / _MEAN_ABSOLUTE
         b = b + inverse @ (weighted.T @ (ratio - 1.0) - keep * b)

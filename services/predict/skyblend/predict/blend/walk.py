@@ -16,7 +16,8 @@ from skyblend.predict.blend.features import Features, Situations, corrected_mean
 from skyblend.predict.blend.lookup import NewestRuns, Samples, Truth
 from skyblend.predict.blend.series import default_spread
 
-_STRANGERS = 4  # one of so many samples is also learnt from as one of a place without history
+_STRANGERS = 0.25  # share of samples also learnt from as of a place without history
+_SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def walk(
     instant = history.series.period == 0
     lead = (samples.valid - samples.cycle) / HOUR
     kind = classes(samples.valid, lead, instant=instant)
-    strangers = learnt & (np.arange(len(samples)) % _STRANGERS == 0)
+    strangers = learnt & (np.random.default_rng(_SEED).random(len(samples)) < _STRANGERS)
     steps = _Walk(
         history,
         samples,

@@ -123,7 +123,7 @@ def forecast_history(
     samples, learning = _merged(learnt.take(learnt.cycle <= asked.cycle.max()), asked)
     truth = Truth(history.observations)
     walked = walk(history, samples, learnt=learning, truth=truth)
-    yield from _issues(walked, Fitter(history.series, walked, truth, learning), learning, history)
+    yield from _issues(walked, Fitter(history, walked, truth, learning), learning, history)
 
 
 def _issues(

@@ -61,7 +61,7 @@ def train_series(history: History, champion: Model | None, *, at: int) -> Traine
     truth, samples = Truth(history.observations), learning_samples(history.forecasts)
     walked = _walked(history, samples, truth, at)
     cut = _cut(samples, at, champion)
-    fitted = Fitter(history.series, walked, truth, np.ones(len(samples), dtype=np.bool_)).fit(cut)
+    fitted = Fitter(history, walked, truth, np.ones(len(samples), dtype=np.bool_)).fit(cut)
     scored = cases(history, walked, truth, after=cut, until=at)
     forecasts = {MEAN: by_mean(walked, truth, scored.rows, cut)}
     if fitted is not None:

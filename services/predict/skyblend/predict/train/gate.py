@@ -10,6 +10,7 @@ from skyblend.predict.blend.columns import Floats, Ints
 FEWEST_DAYS, FEWEST_ROWS = 3, 30
 SEED = 20_040_128
 _RESAMPLES, _BLOCK_DAYS = 2000, 2
+_LEAST_GAIN = 0.001  # of the rival's score: less is rounding, not skill
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def judge(
         for name, (scores, _) in rivals.items()
     }
     for name, (scores, asked) in rivals.items():
-        if not candidate.mean() < scores.mean():
+        if not candidate.mean() < (1 - _LEAST_GAIN) * scores.mean():
             return Verdict(
                 False,
                 f"not better than {name}: {candidate.mean():.3f} to {scores.mean():.3f}",
