@@ -68,6 +68,20 @@ def test_observations_default_to_stations_known_when_observed():
     assert (batch.known_at == batch.observed_at).all()
 
 
+def test_an_empty_text_is_the_default_and_one_name_with_it():
+    text = (
+        "source,kind,place_id,latitude,longitude,elevation,observed_at,temperature_2m\n"
+        ",,a,1,2,3,2004-01-03T00:00Z,1\n"
+        "upload,station,b,1,2,3,2004-01-03T00:00Z,1\n"
+        "era,analysis,c,1,2,3,2004-01-03T00:00Z,1\n"
+        "era,guess,d,1,2,3,2004-01-03T00:00Z,1\n"
+    )
+    batch, bad = decode(text)
+    assert batch.source.names == ("upload", "era")
+    assert column(batch.kind, 3) == ["station", "station", "analysis"]
+    assert (bad.where, bad.expected) == ("line 5 column kind", "station or analysis or user")
+
+
 def test_a_stated_period_holds_for_all_variables_of_a_row():
     text = (
         "source,place_id,latitude,longitude,elevation,issued_at,valid_at,period,known_at,temperature_2m_max,temperature_2m,flags\n"

@@ -213,8 +213,8 @@ class _Reader:
         if cells is None:
             return Labels((default or "",), np.zeros(len(rows.kept), np.int32))
         labels = texts(cells)
-        if default is not None:
-            labels = Labels(tuple(text or default for text in labels.names), labels.codes)
+        if default and "" in labels.names:
+            labels = texts([labels.names[code] or default for code in labels.codes.tolist()])
         if name == "kind":
             rows.refuse(
                 rows_of(labels, set(labels.names).difference(_KINDS)), name, " or ".join(_KINDS)
