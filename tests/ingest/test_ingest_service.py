@@ -55,7 +55,8 @@ def test_a_tick_without_a_time_is_that_of_its_arrival_in_minutes(client, auth):
         ({"tick": "2026-11-20T10:00:00"}, "expected a time with its zone"),
         ({"tick": 5}, "tick: expected a time like"),
         ({"tick": "0001-01-01T00:00:00+14:00"}, "expected a time of our days"),
-        ({"source": "sms"}, "source: expected a source, got 'sms'"),
+        ({"source": "sms"}, "source: expected one of open_meteo, nws_scs, tidy, got 'sms'"),
+        ({"source": []}, "source: expected one of"),
         ([], "body: expected a JSON object, got list"),
     ],
 )

@@ -18,6 +18,7 @@ from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.places import BadPlace
 from skyblend.runtime.storage import StorageError
+from skyblend.sources.registry import SOURCES
 
 LARGEST_JSON = 4 << 20  # bytes
 _JSON = "application/json"
@@ -50,13 +51,10 @@ def _collect(request: Request, runtime: Runtime) -> Response:
         raise _bad("body", "a JSON object", type(given).__name__)
     tick = _tick(given.get("tick"), datetime.now(UTC))
     source = given.get("source")
-    if source is not None and not isinstance(source, str):
-        raise _bad("source", "a name", type(source).__name__)
+    if source is not None and source not in list(SOURCES):
+        raise _bad("source", f"one of {', '.join(SOURCES)}", repr(source)[:80])
     with trace(request.headers.get("X-Trace", "")[:64]):
-        try:
-            report = collect(runtime, tick, source=source)
-        except KeyError:
-            raise _bad("source", "a source", repr(str(source)[:80])) from None
+        report = collect(runtime, tick, source=source)
     return _json(_collected(report), 200)
 
 
