@@ -25,6 +25,7 @@ from skyblend.weather.quality.limits import ORDERS, RANGES
 from skyblend.weather.variables import BY_NAME
 
 from bench import payloads
+from bench.machine import machine
 
 ANSWERS = 50
 RUNS = 5
@@ -147,6 +148,7 @@ def measure() -> dict[str, float]:
 
 def main() -> None:
     found = measure()
+    print(machine())
     print(f"{found['values']:.0f} values, {ANSWERS} answers, median of {RUNS} runs, CPU time")
     print(f"  Skyblend {found['values_per_cpu_second']:12,.0f} values/s  (at least 2,000,000)")
     print(f"  pandas   {found['pandas_values_per_cpu_second']:12,.0f} values/s")

@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.machine import machine
+
 ROOT = Path(__file__).resolve().parents[1]
 ARCHIVES = ROOT.parent / "shared" / "data" / "archives" / "nws_scs" / "raw"
 RUNS = 3
@@ -45,6 +47,7 @@ def measure() -> dict[str, float]:
 
 def main() -> None:
     found = measure()
+    print(machine())
     print(f"upload of twelve archives, 2,761 bulletins, median of {RUNS} runs")
     print(f"  wall {found['wall_s']:6.1f} s   (at most 30)")
     print(f"  CPU  {found['cpu_s']:6.1f} s")

@@ -1,4 +1,4 @@
-"""Bad input through the whole of preprocess: it ends in quarantine with its reason, and the good rest goes on."""
+"""Bad input ends in quarantine with its reason, and the good rest goes on."""
 
 import json
 

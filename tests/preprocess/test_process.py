@@ -243,3 +243,12 @@ def test_record_files_hold_plain_columns(runtime, collected, open_meteo):
         schema = pq.read_schema(stream)
     assert str(schema.field("place_id").type) == "string"
     assert str(schema.field("valid_at").type) == "timestamp[us, tz=UTC]"
+
+
+def test_an_upload_that_reaches_ahead_is_a_run_to_issue_from(runtime, take_in):
+    header = b"source,place_id,latitude,longitude,elevation,issued_at,valid_at,temperature_2m\n"
+    rows = [f"s,oslo,59.9,10.7,10,2026-11-20T06:00Z,2026-11-20T{h}:00Z,1.5\n" for h in (12, 13)]
+    done = take_in(header + "".join(rows).encode(), collect=True)
+    assert done.latest_places == ["oslo"]
+    oslo = places.read(runtime.storage)["oslo"]
+    assert (oslo.latitude, oslo.longitude, oslo.elevation, oslo.collect) == (59.9, 10.7, 10, True)
