@@ -116,9 +116,10 @@ def _parquet(source: str, body: BinaryIO) -> Table:
 
     try:
         file = pyarrow.parquet.ParquetFile(body)
+        names = tuple(file.schema_arrow.names)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise _not_parquet(source, error) from error
-    return Table(tuple(file.schema_arrow.names), "row", _parquet_chunks(source, file))
+    return Table(names, "row", _parquet_chunks(source, file))
 
 
 def _not_parquet(source: str, error: Exception) -> BadPayload:
@@ -139,7 +140,7 @@ def _parquet_chunks(source: str, file: Any) -> Iterator[Chunk]:
             }
             yield Chunk(cells, np.arange(done + 1, done + batch.num_rows + 1))
             done += batch.num_rows
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise _not_parquet(source, error) from error
 
 
