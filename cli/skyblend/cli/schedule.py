@@ -19,15 +19,18 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 # A training that failed or found too little is tried again after this.
 _TRAIN_AGAIN = HOUR
 _IDLE_LOOK_SECONDS = 1.0
+# What failed is tried again after this, in the same slot; a service may be just starting.
+_AGAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something to do in each slot of `every`, at once for the slot that runs now."""
+    """Something to do in each slot of `every`, at once for the slot that runs now; `run` gives
+    whether it is done."""
 
     name: str
     every: timedelta
-    run: Callable[[datetime], None]
+    run: Callable[[datetime], bool]
 
 
 class Schedule:
@@ -52,27 +55,42 @@ class Schedule:
         deliverer = Deliverer(self._runtime.bus, self._post, token=self._runtime.token)
         loops: dict[str, Callable[[], None]] = {
             "deliver": lambda: deliverer.run(self.stop),
-            "chores": lambda: self._keep(Job("chores", DAY, lambda _: self._chores())),
+            "chores": lambda: self._keep(Job("chores", DAY, self._do_chores)),
             "collect": lambda: self._keep(Job("collect", MINUTE, self._collect)),
             "issue": lambda: self._keep(Job("issue", HOUR, self._issue)),
             "train": self._train_when_due,
         }
         for name, loop in loops.items():
-            Thread(target=loop, name=name, daemon=True).start()
+            Thread(target=self._guard, args=(name, loop), name=name, daemon=True).start()
+
+    def _guard(self, name: str, loop: Callable[[], None]) -> None:
+        """A loop that fails, on a full disk for one, begins again."""
+        while not self.stop.is_set():
+            try:
+                loop()
+            except Exception:
+                _LOG.exception("%s failed and begins again", name)
+                self.stop.wait(_AGAIN_SECONDS)
 
     def _keep(self, job: Job) -> None:
         while not self.stop.is_set():
             slot = times.floor(times.now(), job.every)
-            job.run(slot)
+            is_done = job.run(slot)
             rest = (slot + job.every - times.now()).total_seconds()
-            self.stop.wait(max(rest, 0.0))
+            self.stop.wait(max(rest, 0.0) if is_done else _AGAIN_SECONDS)
 
-    def _collect(self, tick: datetime) -> None:
-        if self._call("/v1/collect", {"tick": times.text(tick)}):
+    def _collect(self, tick: datetime) -> bool:
+        is_done = self._call("/v1/collect", {"tick": times.text(tick)})
+        if is_done:
             self.collected.set()
+        return is_done
 
-    def _issue(self, _: datetime) -> None:
-        self._call("/v1/issue", {})
+    def _issue(self, _: datetime) -> bool:
+        return self._call("/v1/issue", {})
+
+    def _do_chores(self, _: datetime) -> bool:
+        self._chores()
+        return True
 
     def _call(self, path: str, body: Mapping[str, object]) -> bool:
         """POST to one of our own endpoints; trouble is logged, and the next slot tries again."""
@@ -92,7 +110,9 @@ class Schedule:
     def _train_when_due(self) -> None:
         self.collected.wait()
         while not self.stop.wait(_IDLE_LOOK_SECONDS):
-            if self._training_is_due(times.now()) and not self._runtime.bus.pending():
+            if not self._training_is_due(times.now()):
+                self.trained.set()
+            elif not self._runtime.bus.pending():
                 self._train()
 
     def _training_is_due(self, now: datetime) -> bool:
