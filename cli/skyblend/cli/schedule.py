@@ -68,7 +68,7 @@ class Schedule:
         while not self.stop.is_set():
             try:
                 loop()
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged, and the loop goes on
                 _LOG.exception("%s failed and begins again", name)
                 self.stop.wait(_AGAIN_SECONDS)
 
