@@ -141,6 +141,7 @@ def test_year_turns_between_the_columns():
         (BULLETIN.replace("750 AM EST", "7 o'clock"), "line 5", "local time"),
         (BULLETIN.replace("SCS01", "SCS09"), "line 2", "SCS01"),
         ("<html>\n", "line 1", "FPUS20 KWBN"),
+        (BULLETIN + BULLETIN, "line 52", r"nothing after \$\$"),
         ("", "line 1", "FPUS20 KWBN"),
         (BULLETIN.encode().replace(b"BUFFALO", b"BUFF\xc4LO"), f"byte {BULLETIN.index('BUFFALO') + 4}", "ASCII"),
         (BULLETIN + " " * 70_000, "byte 65536", "at most 65536 bytes"),

@@ -215,8 +215,13 @@ def _rows(lines: Sequence[str], first: int) -> list[tuple[str, ...]]:
 
 
 def _end(lines: Sequence[str], number: int) -> None:
+    """That `$$` follows, and nothing but blanks and the end-of-text sign after it."""
     if "$$" not in lines[number:]:
         raise _bad(f"line {len(lines)}", "$$ at the end", "the end of the text")
+    end = lines.index("$$", number)
+    for after in range(end + 1, len(lines)):
+        if lines[after].strip("\x03 "):
+            raise _bad(f"line {after + 1}", "one bulletin, nothing after $$", lines[after])
 
 
 class _Cities:
