@@ -26,7 +26,7 @@ from skyblend.predict.blend.lookup import Truth
 from skyblend.predict.blend.walk import Walked
 
 FEWEST_ROWS, FEWEST_DAYS = 40, 3
-_MOST_ROWS, _SEED = 50_000, 2
+_MOST_ROWS, _MOST_ROWS_EARLIER, _SEED = 50_000, 25_000, 2
 _ORIGINS = 14
 _WARM_UP_DAYS = 7
 _RIDGE, _RIDGE_SCALE, _FEW = 1.0, 0.5, 3
@@ -54,7 +54,7 @@ class Fitter:
 
     def fit(self, cut: int) -> Fitted | None:
         """The model as of `cut`; None where there is too little to learn from."""
-        rows, observed = self._learnable(cut)
+        rows, observed = self._learnable(cut, _MOST_ROWS)
         coefficients = self._coefficients(rows, observed, cut)
         if coefficients is None:
             return None
@@ -66,13 +66,13 @@ class Fitter:
         days = len(np.unique(self._walked.samples.valid[rows] // DAY))
         return Fitted(model, len(rows), days, residuals)
 
-    def _learnable(self, cut: int) -> tuple[Ints, Floats]:
+    def _learnable(self, cut: int, most: int) -> tuple[Ints, Floats]:
         """Samples before `cut` that were observed by then, and what was observed."""
         samples = self._walked.samples
         rows = self._rows[: np.searchsorted(samples.cycle[self._rows], cut, side="right")]
         observed = self._truth.at(samples.take(rows), cut)
         good = np.flatnonzero(np.isfinite(observed) & np.isfinite(self._walked.features.mean[rows]))
-        chosen = np.random.default_rng(_SEED).random(len(good)) * len(good) < _MOST_ROWS
+        chosen = np.random.default_rng(_SEED).random(len(good)) * len(good) < most
         good = good[chosen]
         return rows[good], observed[good]
 
@@ -141,7 +141,9 @@ class Fitter:
         """Forecasts, by the model as of `origin`, of the situations after it and up to
         `following`."""
         if origin not in self._earlier:
-            self._earlier[origin] = self._coefficients(*self._learnable(origin), origin)
+            self._earlier[origin] = self._coefficients(
+                *self._learnable(origin, _MOST_ROWS_EARLIER), origin
+            )
         model, cycle = self._earlier[origin], self._walked.samples.cycle[self._rows]
         rows = self._rows[
             np.searchsorted(cycle, origin, "right") : np.searchsorted(cycle, following, "right")

@@ -18,6 +18,7 @@ from skyblend.predict.blend.lookup import Samples, Truth, asked_samples, learnin
 from skyblend.predict.blend.series import LEVELS
 from skyblend.predict.blend.walk import Walked, walk
 from skyblend.predict.train.history import histories
+from skyblend.predict.train.threads import one_thread
 from skyblend.runtime import places as configured
 from skyblend.runtime.place import Runtime
 
@@ -78,7 +79,20 @@ def backtest(
     model is fitted at the first cycle of a UTC day on what was known then; features are as of
     each cycle.
     """
-    low, high = _midnight(first), _midnight(last + timedelta(days=1))
+    with one_thread():
+        return _backtest(runtime, variable, (first, last), out, cycles=cycles, holdout=holdout)
+
+
+def _backtest(
+    runtime: Runtime,
+    variable: str,
+    days: tuple[date, date],
+    out: Path,
+    *,
+    cycles: Sequence[time],
+    holdout: Holdout | None,
+) -> BacktestReport:
+    low, high = _midnight(days[0]), _midnight(days[1] + timedelta(days=1))
     found = histories(
         runtime.tables, (variable,), as_of=high, places=configured.read(runtime.storage)
     )

@@ -15,6 +15,7 @@ from skyblend.predict.train.candidate import Trained, train_series
 from skyblend.predict.train.history import histories
 from skyblend.predict.train.publish import mean_scores, publish_model, write_skill
 from skyblend.predict.train.skill import skill
+from skyblend.predict.train.threads import one_thread
 from skyblend.protos.v1.events_pb2 import ModelPromoted
 from skyblend.runtime import names, places
 from skyblend.runtime.logs import trace
@@ -52,6 +53,11 @@ class TrainReport:
 def train(runtime: Runtime, *, at: datetime) -> TrainReport:
     """Train every series on what was known at `at`; publishes what passed the gate. The same
     call again changes nothing."""
+    with one_thread():
+        return _train(runtime, at)
+
+
+def _train(runtime: Runtime, at: datetime) -> TrainReport:
     moment = round(at.timestamp() * 1_000_000)
     reports, skills = [], {}
     for history in _histories(runtime, at):
