@@ -97,7 +97,7 @@ bench: setup ## the figures of the README, measured on this machine
 	@$(BIN)/python -m bench $(ARGS)
 
 prove: setup ## the long proofs: kill -9 at many moments, many random orders of delivery
-	@SKYBLEND_PROVE=1 $(BIN)/python -m pytest -m "slow or not slow" --timeout=1800 tests/pipeline $(ARGS)
+	@SKYBLEND_PROVE=1 $(BIN)/python -m pytest --timeout=1800 $(wildcard tests/prove) tests/pipeline/test_kill.py $(ARGS)
 
 images: ## the four container images (needs docker)
 	@command -v docker >/dev/null || { echo "make images needs docker, which was not found"; exit 1; }
