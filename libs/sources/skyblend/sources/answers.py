@@ -1,5 +1,6 @@
 """Reading JSON answers as columns: types are checked, and what is wrong is named by its path."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,11 +31,30 @@ class Answers:
         if payload.status >= 400:
             raise self._failed(payload.status, body)
         try:
-            return orjson.loads(body)
+            value: object = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             where = f"line {error.lineno} column {error.colno}"
             near = body.decode("utf-8", "replace")[max(error.pos - 20, 0) :][:_SAMPLE]
             raise self.bad(where, "JSON", f"{error.msg.split(':')[0]}: {near!r}") from error
+        self._check_keys(body, value)
+        return value
+
+    def _check_keys(self, body: bytes, value: object) -> None:
+        """That no object names a key twice: the reader would take the last, and nobody knows which
+        is right. Keys are counted first, which costs next to nothing."""
+        try:
+            if body.count(b'":') + body.count(b'" :') > _keys(value):
+                json.loads(body, object_pairs_hook=self._once)
+        except RecursionError as error:
+            raise self.bad(
+                "$", "objects and arrays a few deep", "hundreds in each other"
+            ) from error
+
+    def _once(self, pairs: list[tuple[str, object]]) -> None:
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise self.bad(f"key {twice[:_SAMPLE]!r}", "each key once in its object", "it again")
 
     def _failed(self, status: int, body: bytes) -> BadPayload:
         text = body[:400].decode("utf-8", "replace").strip()
@@ -82,6 +102,15 @@ class Answers:
             index = int(np.argmax(np.isinf(column)))
             raise self.bad(f"{where}[{index}]", "a finite number", str(items[index]))
         return column
+
+
+def _keys(value: object) -> int:
+    """How many keys all objects of a value have; arrays of numbers or texts are passed over."""
+    if isinstance(value, dict):
+        return len(value) + sum(map(_keys, value.values()))
+    if isinstance(value, list) and value and isinstance(value[0], (dict, list)):
+        return sum(map(_keys, value))
+    return 0
 
 
 def kind(value: object) -> str:

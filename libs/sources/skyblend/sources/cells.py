@@ -14,7 +14,7 @@ from skyblend.sources.contract import Labels
 from skyblend.sources.tables import Cells
 from skyblend.sources.times import Instants, zoned
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _PLAIN = {float, int, type(None)}
 _UNKNOWN = re.compile(r"[\x00-\x1f\x7f/\\]|^\.")
 _MOST_TIMES = 200_000  # distinct texts kept

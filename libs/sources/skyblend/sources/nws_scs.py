@@ -34,6 +34,7 @@ _HALF_DAY, _FULL_DAY = 43200, 86400
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _ZONES = {"EST": 5, "EDT": 4}
+_AGREEING = timedelta(hours=6)  # of the WMO time with the local time; seven minutes in all of 2021
 
 _HEADING = re.compile(r"FPUS20 KWBN (\d\d)(\d\d)(\d\d)(?: [A-Z]{3})?")
 _LOCAL = re.compile(r"(\d{1,4}) (AM|PM) (EST|EDT) ([A-Z]{3}) ([A-Z]{3}) (\d{1,2}) (\d{4})")
@@ -100,7 +101,7 @@ class NwsScs:
 
 
 def _bad(where: str, expected: str, got: str) -> BadPayload:
-    return BadPayload(NAME, where=where, expected=expected, got=got[:80])
+    return BadPayload(NAME, where=where, expected=expected, got=got[:80] or "an empty line")
 
 
 def _text(payload: Payload) -> str:
@@ -146,7 +147,7 @@ def _local(lines: Sequence[str], number: int) -> datetime:
     line = lines[number] if number < len(lines) else ""
     match = _LOCAL.fullmatch(line)
     where, expected = f"line {number + 1}", "a local time as 750 AM EST SAT JAN 30 2021"
-    if not match or match[5] not in _MONTHS:
+    if not match or match[5] not in _MONTHS or match[4] not in _WEEKDAYS:
         raise _bad(where, expected, line)
     hour, minute = divmod(int(match[1]), 100)
     try:
@@ -156,6 +157,8 @@ def _local(lines: Sequence[str], number: int) -> datetime:
         )  # fmt: skip
     except ValueError as error:
         raise _bad(where, expected, line) from error
+    if _WEEKDAYS[local.weekday()] != match[4]:
+        raise _bad(where, "a date with its weekday", line)
     return local + timedelta(hours=_ZONES[match[3]])
 
 
@@ -170,7 +173,11 @@ def _issue_time(lines: Sequence[str], start: int, local: datetime) -> datetime:
     if not days or hour > 23 or minute > 59:
         raise _bad(f"line {start + 1}", "a day, hour and minute", lines[start])
     moments = [datetime(d.year, d.month, d.day, hour, minute, tzinfo=UTC) for d in days]
-    return min(moments, key=lambda moment: abs(moment - local))
+    nearest = min(moments, key=lambda moment: abs(moment - local))
+    if abs(nearest - local) > _AGREEING:
+        got = f"{nearest:%Y-%m-%d %H:%M}Z and {local:%Y-%m-%d %H:%M}Z"
+        raise _bad(f"line {start + 1}", "a WMO time near the local time", got)
+    return nearest
 
 
 def _dates(lines: Sequence[str], number: int, near: date) -> tuple[date, date, date]:
@@ -178,9 +185,11 @@ def _dates(lines: Sequence[str], number: int, near: date) -> tuple[date, date, d
     dates = [_nearest(weekday, month, int(day), near) for weekday, month, day in found]
     first = dates[0] if dates else None
     days = None if first is None else [first + timedelta(days=n) for n in range(3)]
-    if days is None or dates != days:
+    if days is None or dates != days or abs(days[0] - near) > timedelta(days=2):
         raise _bad(
-            f"line {number + 1}", "three consecutive dates with their weekdays", lines[number]
+            f"line {number + 1}",
+            "three consecutive dates with their weekdays, from the day of issue or the one before",
+            lines[number].strip(),
         )
     return days[0], days[1], days[2]
 

@@ -14,9 +14,11 @@ HOUR = np.timedelta64(3600, "s")
 DAY = np.timedelta64(86400, "s")
 
 _FIRST, _LAST = -2208988800, 7258118400  # 1900 and 2200 in epoch seconds
-_MINUTES = re.compile(r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d\n)*")
-_DATES = re.compile(r"(?:\d{4}-\d\d-\d\d\n)*")
-_ZONED = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)")
+_MINUTES = re.compile(r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d\n)*", re.ASCII)
+_DATES = re.compile(r"(?:\d{4}-\d\d-\d\d\n)*", re.ASCII)
+_ZONED = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)", re.ASCII
+)
 
 
 def instant(moment: datetime) -> np.datetime64:

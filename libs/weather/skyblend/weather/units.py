@@ -59,7 +59,8 @@ UNITS = {name: unit for names, unit in _TABLE for name in names}
 def convert(values: Values, from_unit: str, to_unit: str) -> Values:
     """The values in another unit, NaN kept; the same object where the two units are one.
 
-    Raises ValueError, naming both units, where one is unknown or they measure different things.
+    A value that is too large for a double in the other unit becomes infinite. Raises ValueError,
+    naming both units, where one is unknown or they measure different things.
     """
     if from_unit == to_unit and from_unit in UNITS:
         return values
@@ -69,7 +70,8 @@ def convert(values: Values, from_unit: str, to_unit: str) -> Values:
     if before == after:
         return values
     ratio = before.scale / after.scale
-    return (values + before.shift) * ratio.numerator / ratio.denominator - after.shift
+    with np.errstate(over="ignore"):
+        return (values + before.shift) * ratio.numerator / ratio.denominator - after.shift
 
 
 def is_convertible(from_unit: str, to_unit: str) -> bool:
