@@ -1,0 +1,68 @@
+"""The report of the proofs: how many cases each tried, how many failed, and what that bounds."""
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Self
+
+import pytest
+from scipy.special import betaincinv
+
+IS_FULL = os.environ.get("SKYBLEND_PROVE") == "1"
+_SHARE = 100  # of a full proof's cases the base suite tries one in so many
+_LINES: list[str] = []
+
+
+def upper_bound(failures: int, cases: int, confidence: float = 0.95) -> float:
+    """The one-sided upper bound of the failure rate by Clopper and Pearson (1934); without a
+    failure about 3 / cases."""
+    if failures >= cases:
+        return 1.0
+    return float(betaincinv(failures + 1, cases - failures, confidence))
+
+
+@dataclass
+class Proof:
+    """One statement: its cases are counted, its failures kept in words and the first few shown.
+
+    A `with` block around the cases; at its end the line is written and the statement judged.
+    """
+
+    name: str
+    allowed: int = 0
+    cases: int = 0
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        _LINES.append(self.line() if kind is None else f"{self.line()}; ended by {kind.__name__}")
+        if kind is None:
+            assert self.cases, f"{self.name}: nothing was tried"
+            assert len(self.failures) <= self.allowed, "\n".join([self.line(), *self.failures[:10]])
+
+    def size(self, full: int) -> int:
+        """How many cases to try: all of them in `make prove`, a hundredth in the base suite."""
+        return full if IS_FULL else max(1, full // _SHARE)
+
+    def line(self) -> str:
+        """Name, cases, failures, bound of their rate, seconds, and what else there is to say."""
+        count, seconds = len(self.failures), time.monotonic() - self.began
+        bound = f"{upper_bound(count, self.cases):.2g}" if self.cases else "none"
+        told = f"{self.name:<42} N {self.cases:<7} failures {count:<3} 95 % bound {bound:<8}"
+        return "; ".join([f"{told} {seconds:6.1f} s", *self.notes])
+
+
+@pytest.fixture
+def proof() -> type[Proof]:
+    """Begin a proof: `with proof("its name") as one:`."""
+    return Proof
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _LINES:
+        terminalreporter.section("proofs")
+        terminalreporter.write_line("\n".join(_LINES))
