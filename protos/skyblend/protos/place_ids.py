@@ -9,7 +9,8 @@ LONGEST = 64
 
 
 def problem(place_id: str) -> str | None:
-    """Why `place_id` is refused, or None: 1 to 64 characters, no slash, backslash, control character or leading dot."""
+    """Why `place_id` is refused, or None: 1 to 64 characters, no slash, backslash, control character
+    or leading dot."""
     if not 1 <= len(place_id) <= LONGEST:
         return f"a place id has 1 to {LONGEST} characters, got {len(place_id)}"
     if place_id.startswith("."):
@@ -22,7 +23,8 @@ def problem(place_id: str) -> str | None:
 
 
 def object_part(place_id: str) -> str:
-    """The id as it stands in object names: itself where plain, else percent-encoded; ValueError where refused."""
+    """The id as it stands in object names: itself where plain, else percent-encoded; ValueError
+    where refused."""
     if (reason := problem(place_id)) is not None:
         raise ValueError(reason)
     return place_id if _PLAIN.fullmatch(place_id) else quote(place_id, safe="-_.")

@@ -30,7 +30,7 @@ class Variable:
 
 _HOUR, _DAY = 3600, 86400
 
-# The same rows as the enum in protos/skyblend/protos/v1/variables.proto; tests/test_protos.py compares them.
+# The rows of the enum in protos/skyblend/protos/v1/variables.proto; tests/test_protos.py compares.
 VARIABLES = (
     Variable("temperature_2m", "degC", Kind.INSTANT),
     Variable("dew_point_2m", "degC", Kind.INSTANT),
