@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
-from skyblend.cli.main import COMMANDS, cli
+from skyblend.cli.main import COMMANDS, cli, read_env_file
 
 Run = Callable[..., Result]
 
@@ -287,3 +287,10 @@ def test_a_backtest_writes_quantiles(run: Run, files: tuple[Path, Path], tmp_pat
     (row,) = csv.DictReader(out.read_text().splitlines())
     assert row["place_id"] == "Ulm"
     assert float(row["q05"]) < float(row["mean"]) < float(row["q95"])
+
+
+def test_settings_of_an_env_file_count(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("# ours\nSKYBLEND_PORT = '8123'\nSKYBLEND_CONTACT=\nHOME=/nowhere\n\n")
+    assert read_env_file(file) == {"SKYBLEND_PORT": "8123"}
+    assert read_env_file(tmp_path / "absent") == {}

@@ -1,5 +1,6 @@
 """The `skyblend` command: a group whose commands are imported when they are called."""
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -75,8 +76,20 @@ def cli(ctx: click.Context, data: Path, simulate: bool) -> None:
 
 
 def main() -> None:
-    """Run the command; an error that a person can mend is one line and exit code 1."""
+    """Run the command; an error that a person can mend is one line and exit code 1. Settings that
+    stand in the file `.env` of the current folder count where the environment says nothing."""
+    for name, value in read_env_file(Path(".env")).items():
+        os.environ.setdefault(name, value)
     sys.exit(_exit_code())
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The settings of a file of lines NAME=VALUE; comments, empty values and foreign names are
+    passed over."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    pairs = (line.strip().partition("=") for line in lines if not line.lstrip().startswith("#"))
+    found = ((name.strip(), value.strip().strip("'\"")) for name, _, value in pairs)
+    return {name: value for name, value in found if name.startswith("SKYBLEND_") and value}
 
 
 def _exit_code() -> int:

@@ -9,8 +9,8 @@ LONGEST = 64
 
 
 def problem(place_id: str) -> str | None:
-    """Why `place_id` is refused, or None: 1 to 64 characters, no slash, backslash, control character
-    or leading dot."""
+    """Why `place_id` is refused, or None: 1 to 64 characters, no slash, backslash, control
+    character or leading dot."""
     if not 1 <= len(place_id) <= LONGEST:
         return f"a place id has 1 to {LONGEST} characters, got {len(place_id)}"
     if place_id.startswith("."):
