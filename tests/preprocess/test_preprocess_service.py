@@ -94,3 +94,20 @@ def test_other_paths_are_not_found(client, headers):
     assert client.get(PATH).status_code == 404
     assert client.get("/v1/forecast").status_code == 404
     assert client.post("/health", headers=headers).status_code == 404
+
+
+def test_a_body_that_is_refused_is_not_read(runtime):
+    app = Flask(__name__)
+
+    def answer(_):
+        response = respond(request, runtime)
+        return response if not request.get_data() else ("read", 500)
+
+    app.add_url_rule("/<path:_>", view_func=answer, methods=["POST"])
+    for path in (PATH, "/nowhere"):
+        assert app.test_client().post(path, data=b"x" * 1000).status_code in (401, 404)
+
+
+def test_a_request_without_a_host_is_refused(client):
+    answered = client.get("/health", headers={"Host": ""})
+    assert answered.status_code == 421

@@ -1,5 +1,6 @@
 """The requests of preprocess: the push endpoint, and what tells how it is."""
 
+import io
 import logging
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -26,6 +27,7 @@ def respond(request: Request, runtime: Runtime) -> Response:
         response = _answer(request, runtime)
     except guards.Refused as refused:
         response = Response(*guards.problem(refused.refusal))
+    request.stream = io.BytesIO()  # functions-framework reads what is left of a body into memory
     path = request.path if request.path in (PUSH, *_GETS) else "other"
     metrics.REQUESTS.labels("preprocess", path, str(response.status_code)).inc()
     return response
@@ -35,7 +37,9 @@ def _answer(request: Request, runtime: Runtime) -> Response:
     if request.path == PUSH and request.method == "POST":
         return _pushed(request, runtime)
     if request.path in _GETS and request.method == "GET":
-        _refuse_if(guards.check_host(request.host, runtime.settings.allowed_hosts))
+        _refuse_if(
+            guards.check_host(request.headers.get("Host", ""), runtime.settings.allowed_hosts)
+        )
         return _GETS[request.path](runtime)
     raise guards.Refused(guards.Refusal(404, "not found", f"{request.method} {request.path[:80]}"))
 
