@@ -260,13 +260,17 @@ class Run(_message.Message):
     def __init__(self, source: _Optional[str] = ..., model: _Optional[str] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., known_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., series: _Optional[_Iterable[_Union[RunSeries, _Mapping]]] = ..., raw: _Optional[str] = ...) -> None: ...
 
 class RunSeries(_message.Message):
-    __slots__ = ("variable", "period", "valid_at", "value")
+    __slots__ = ("variable", "period", "valid_at", "value", "received_at", "raw")
     VARIABLE_FIELD_NUMBER: _ClassVar[int]
     PERIOD_FIELD_NUMBER: _ClassVar[int]
     VALID_AT_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
+    RAW_FIELD_NUMBER: _ClassVar[int]
     variable: _variables_pb2.Variable
     period: int
     valid_at: _containers.RepeatedScalarFieldContainer[int]
     value: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, variable: _Optional[_Union[_variables_pb2.Variable, str]] = ..., period: _Optional[int] = ..., valid_at: _Optional[_Iterable[int]] = ..., value: _Optional[_Iterable[float]] = ...) -> None: ...
+    received_at: _timestamp_pb2.Timestamp
+    raw: str
+    def __init__(self, variable: _Optional[_Union[_variables_pb2.Variable, str]] = ..., period: _Optional[int] = ..., valid_at: _Optional[_Iterable[int]] = ..., value: _Optional[_Iterable[float]] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., raw: _Optional[str] = ...) -> None: ...

@@ -7,7 +7,7 @@ archives are no runs to issue from.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skyblend.preprocess import wire
 from skyblend.preprocess.rows import FORECASTS, Rows, label
 from skyblend.preprocess.wire import Points, SeriesKey
-from skyblend.protos.v1.records_pb2 import Latest, Run
+from skyblend.protos.v1.records_pb2 import Latest, Run, RunSeries
 from skyblend.runtime import names
 from skyblend.runtime.storage import Storage, update
 from skyblend.weather.quality import Flag
@@ -38,6 +38,16 @@ class Newest:
     raw: str
     series: dict[SeriesKey, list[Points]] = field(default_factory=dict)
 
+    @property
+    def age(self) -> tuple[int, int]:
+        """What makes a run newer than another."""
+        return self.issued_at, self.known_at
+
+    @property
+    def object(self) -> str:
+        """The raw object, without its member."""
+        return self.raw.partition("#")[0]
+
 
 def is_backfill(raw: str) -> bool:
     """Whether the raw object is a task that is done once for each place: its day is `once`."""
@@ -50,7 +60,7 @@ class LatestRuns:
 
     def __init__(self, storage: Storage, *, held: int | None = HELD) -> None:
         self._storage, self._held = storage, held
-        self._runs: dict[str, dict[Forecaster, Newest]] = {}
+        self._runs: dict[str, dict[Forecaster, list[Newest]]] = {}
         self._bytes = 0
         self.places: set[str] = set()
 
@@ -78,7 +88,7 @@ class LatestRuns:
             new = _messages(runs)
             after = update(self._storage, names.latest(place), partial(merged, place, new=new))
             ours = {run.raw for run in new.values()}
-            if any(run.raw in ours for run in Latest.FromString(after or b"").runs):
+            if any(_origins(run) & ours for run in Latest.FromString(after or b"").runs):
                 self.places.add(place)
         self._bytes = 0
 
@@ -90,7 +100,7 @@ class LatestRuns:
             (label(rows.texts["source"], start), label(rows.texts["model"], start)),
             Newest(times["issued_at"], times["known_at"], times["received_at"], rows.raw(start)),
         )
-        if (run.issued_at, run.known_at) != (times["issued_at"], times["known_at"]):
+        if run.age != (times["issued_at"], times["known_at"]):
             return
         seconds = rows.times["valid_at"][part].astype(np.int64) // _SECOND
         period = int(rows.period[start])
@@ -105,12 +115,18 @@ class LatestRuns:
         self._bytes += seconds.nbytes
 
     def _kept(self, place: str, forecaster: Forecaster, run: Newest) -> Newest:
-        """The newer of this run and the one that is held."""
-        runs = self._runs.setdefault(place, {})
-        held = runs.get(forecaster)
-        if held is None or (held.issued_at, held.known_at) < (run.issued_at, run.known_at):
-            runs[forecaster] = run
-        return runs[forecaster]
+        """The newer of this run and those that are held, which are of one age; each raw object has
+        its own."""
+        held = self._runs.setdefault(place, {}).setdefault(forecaster, [])
+        if held and held[0].age < run.age:
+            held.clear()
+        if held and held[0].age > run.age:
+            return held[0]
+        for one in held:
+            if one.object == run.object:
+                return one
+        held.append(run)
+        return run
 
 
 def _without_flagged(rows: Rows, flags: Sequence[Flag]) -> dict[str, NDArray[np.float64]]:
@@ -162,28 +178,60 @@ def merged(place: str, before: bytes | None, *, new: Mapping[Forecaster, Run]) -
 
 
 def _newer(one: Run, other: Run) -> Run:
-    """The newer of two runs; the parts of one and the same are put together."""
-    if _age(one)[:2] != _age(other)[:2]:
+    """The newer of two runs; the parts of one and the same are put together, each series as it was
+    received last, so that the order of arrival changes nothing."""
+    if _age(one) != _age(other):
         return max(one, other, key=_age)
-    older, newer = sorted((one, other), key=_age)
-    series = {(s.variable, s.period): s for s in (*older.series, *newer.series)}
-    if len(series) == len(newer.series):
-        return newer
-    together = Run()
-    together.CopyFrom(newer)
-    del together.series[:]
-    together.series.extend(series[key] for key in sorted(series))
-    return together
+    older, newer = sorted((one, other), key=_received)
+    parts = {(part.variable, part.period): (_origin(older, part), part) for part in older.series}
+    for part in newer.series:
+        key, origin = (part.variable, part.period), _origin(newer, part)
+        if key not in parts or parts[key][0] <= origin:
+            parts[key] = origin, part
+    return _together(newer, [parts[key] for key in sorted(parts)])
 
 
-def _age(run: Run) -> tuple[int, int, int, str]:
-    times = (run.issued_at, run.known_at, run.received_at)
-    issued, known, received = (time.ToMicroseconds() for time in times)
-    return issued, known, received, run.raw
+Origin = tuple[int, str]  # when a raw object was received, in us since 1970, and its name
 
 
-def _messages(runs: Mapping[Forecaster, Newest]) -> dict[Forecaster, Run]:
-    return {forecaster: _message(forecaster, run) for forecaster, run in runs.items()}
+def _together(newest: Run, parts: Sequence[tuple[Origin, RunSeries]]) -> Run:
+    """A run of these series; one that did not come with the newest raw object says so."""
+    run = Run()
+    run.CopyFrom(newest)
+    del run.series[:]
+    for (received_at, raw), part in parts:
+        added = run.series.add()
+        added.CopyFrom(part)
+        added.ClearField("received_at")
+        added.ClearField("raw")
+        if (received_at, raw) != _received(newest):
+            added.received_at.FromMicroseconds(received_at)
+            added.raw = raw
+    return run
+
+
+def _age(run: Run) -> tuple[int, int]:
+    return run.issued_at.ToMicroseconds(), run.known_at.ToMicroseconds()
+
+
+def _received(run: Run) -> Origin:
+    return run.received_at.ToMicroseconds(), run.raw
+
+
+def _origin(run: Run, part: RunSeries) -> Origin:
+    return (part.received_at.ToMicroseconds(), part.raw) if part.raw else _received(run)
+
+
+def _origins(run: Run) -> set[str]:
+    """The raw objects that a run came from."""
+    return {run.raw, *(part.raw for part in run.series if part.raw)}
+
+
+def _messages(runs: Mapping[Forecaster, Sequence[Newest]]) -> dict[Forecaster, Run]:
+    return {
+        forecaster: reduce(_newer, (_message(forecaster, one) for one in held))
+        for forecaster, held in runs.items()
+    }
 
 
 def _message(forecaster: Forecaster, newest: Newest) -> Run:
