@@ -372,6 +372,16 @@ def test_times_that_only_an_unknown_forecaster_tells_keep_the_default() -> None:
     assert blend.model_id == "m"
 
 
+def test_a_forecaster_unknown_to_the_model_is_not_counted() -> None:
+    at, (model, _) = 29 * DAY + 2 * HOUR, trained()
+    latest = latest_of(made_up(), 0, at)
+    latest.runs.add().CopyFrom(latest.runs[0])
+    latest.runs[3].source, latest.runs[3].model = "south", ""
+    blend = predict({SERIES.key: model}, latest, place=Place(id="place0"), now=moment(at))[0]
+    assert blend.used == (0, 1, 2)
+    assert blend.forecasters.tolist() == [3, 3]
+
+
 def test_past_times_are_not_forecast() -> None:
     latest = latest_of(made_up(), 0, 29 * DAY + 2 * HOUR)
     assert predict({}, latest, place=Place(id="place0"), now=moment(40 * DAY)) == []

@@ -76,7 +76,16 @@ _LOCATION = (
 )
 SCALE_NAMES = (
     *("one", "size_slow", "size_fast", "size_area", "log_spread_raw", "log_spread"),
-    *("log_lead", "log_age", "log_number", "hour_sin", "hour_cos", "season_sin", "season_cos"),
+    *(
+        "log_lead",
+        "lead",
+        "log_age",
+        "log_number",
+        "hour_sin",
+        "hour_cos",
+        "season_sin",
+        "season_cos",
+    ),
     *("own_history", "stranger", "elevation", "error_gap"),
 )
 
@@ -115,6 +124,7 @@ def features(at: Situations, known: Corrections, *, instant: bool) -> Features:
         "log_spread_raw": np.log(_spread(deviation, number) + _SOME),
         "log_spread": np.log(spread + _SOME),
         "log_lead": np.log1p(lead),
+        "lead": lead,
         "log_age": np.log1p(age),
         "log_number": np.log(np.maximum(number, 1)),
     }

@@ -131,6 +131,8 @@ def _blend(model: Model | None, latest: Latest, series: Series, place: Place, at
     # Times of which only forecasters speak that the model does not know keep the default.
     rows = np.searchsorted(runs.valid, known.valid)
     plain.mean[rows], plain.quantiles[rows] = modelled.mean, modelled.quantiles
+    unknown = np.array([name not in model.forecasters for name in runs.names])
+    runs.value[np.ix_(unknown, rows)] = np.nan  # not in the blend, so not among its forecasters
     blend = _described(series, model.model_id, runs, plain)
     missing = tuple(name for name in model.forecasters if name not in runs.names)
     return replace(blend, missing=missing)
