@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from skyblend.runtime.tables import Tables
 
+# Both tables by their kind.
+Rows = dict[str, "pa.Table"]
+
 KEYS = {"forecasts": columns.FORECAST_KEY, "observations": columns.OBSERVATION_KEY}
 
 
@@ -41,7 +44,10 @@ class Flagged:
 def flagged(tables: "Tables", places: Sequence[str]) -> list[Flagged]:
     """All flagged values of some places, of all versions."""
     query = Query(view=View.VERSIONS, places=tuple(places))
-    rows = {"forecasts": tables.forecasts(query), "observations": tables.observations(query)}
+    rows: Rows = {
+        "forecasts": tables.forecasts(query),
+        "observations": tables.observations(query),
+    }
     found = [one for kind, table in rows.items() for one in _stored(kind, table)]
     return [*found, *_of_context(rows)]
 
@@ -59,12 +65,17 @@ def _stored(kind: str, table: "pa.Table") -> Iterator[Flagged]:
                 yield _flagged(kind, row, name, flag["check"], flag["reason"])
 
 
-def _of_context(rows: "dict[str, pa.Table]") -> Iterator[Flagged]:
+def _of_context(rows: "Rows") -> Iterator[Flagged]:
     """The flags that come from other records."""
-    codes = _Codes()
+    coded = _coded(rows)
     for name in columns.VARIABLES:
-        cases = {kind: _cases(kind, table, name, codes) for kind, table in rows.items()}
-        verdicts = check_context(name, **cases)
+        if all(table[name].null_count == table.num_rows for table in rows.values()):
+            continue
+        values = {kind: table[name].to_numpy().astype(np.float64) for kind, table in rows.items()}
+        cases = {kind: Cases(value=values[kind], **shared) for kind, shared in coded.items()}
+        verdicts = check_context(
+            name, forecasts=cases["forecasts"], observations=cases["observations"]
+        )
         for (kind, table), verdict in zip(rows.items(), verdicts, strict=True):
             yield from _judged(kind, table, name, verdict)
 
@@ -88,32 +99,35 @@ def _flagged(kind: str, row: dict[str, Any], name: str, check: str, reason: str)
     )
 
 
-class _Codes:
-    """Integers for texts, the same in all tables."""
+def _coded(rows: "Rows") -> dict[str, dict[str, NDArray[Any]]]:
+    """What the cases of all variables have in common; a place has the same code in both tables."""
+    places = _codes([table["place_id"] for table in rows.values()])
+    source, model = (_codes([rows["forecasts"][name]])[0] for name in ("source", "model"))
+    told_by = {
+        "forecasts": source * (model.max(initial=0) + 1) + model,
+        "observations": _codes([rows["observations"]["source"]])[0],
+    }
+    return {
+        kind: {
+            "place": place,
+            "forecaster": told_by[kind],
+            "period": table["period"].to_numpy(),
+            "valid_at": _times(table["valid_at" if kind == "forecasts" else "observed_at"]),
+            "known_at": _times(table["known_at"]),
+        }
+        for (kind, table), place in zip(rows.items(), places, strict=True)
+    }
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, ...], int] = {}
 
-    def of(self, *texts: "pa.ChunkedArray[Any]") -> NDArray[np.int64]:
-        columns_ = [text.to_pylist() for text in texts]
-        known = self._known
-        return np.array(
-            [known.setdefault(key, len(known)) for key in zip(*columns_, strict=True)], np.int64
-        )
+def _codes(columns_: "Sequence[pa.ChunkedArray[Any]]") -> list[NDArray[np.int64]]:
+    """The same code for the same text in all columns."""
+    import pyarrow as pa
 
-
-def _cases(kind: str, table: "pa.Table", name: str, codes: _Codes) -> Cases:
-    forecasts = kind == "forecasts"
-    return Cases(
-        place=codes.of(table["place_id"]),
-        forecaster=codes.of(
-            *(table[part] for part in (("source", "model") if forecasts else ("source",)))
-        ),
-        period=table["period"].to_numpy(),
-        valid_at=_times(table["valid_at" if forecasts else "observed_at"]),
-        known_at=_times(table["known_at"]),
-        value=table[name].to_numpy().astype(np.float64),
-    )
+    chunks = [chunk for column in columns_ for chunk in column.chunks]
+    every: Any = pa.chunked_array(chunks, pa.string()).combine_chunks()
+    codes = every.dictionary_encode().indices.to_numpy().astype(np.int64)
+    ends = np.cumsum([len(column) for column in columns_])[:-1]
+    return np.split(codes, ends)
 
 
 def _times(column: "pa.ChunkedArray[Any]") -> NDArray[np.datetime64]:

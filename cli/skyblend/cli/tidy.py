@@ -105,7 +105,11 @@ def _tidy(
 
 
 def _in_order(kind: str, table: pa.Table) -> pa.Table:
-    names_ = ("place_id", *_times(kind), "source")
+    """By place and times, then by all that tells two rows apart: the same records give the same
+    file."""
+    first = ("place_id", *_times(kind), "source")
+    rest = (name for name in (*_HEAD[kind], "received_at", "raw") if name not in first)
+    names_ = (*first, *(name for name in rest if name not in _POSITION))
     return table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in names_]))
 
 
