@@ -164,6 +164,22 @@ def test_an_export_of_the_same_records_is_the_same_file(
     assert gzip.decompress(first.read_bytes()).count(b"\n") == 3
 
 
+def test_an_export_does_not_depend_on_the_order_of_arrival(run: Run, tmp_path: Path) -> None:
+    head = "place_id,latitude,longitude,elevation,observed_at,period,known_at"
+    key = "Ulm,48.4,9.98,478,2024-01-01T12:00:00Z,{},2024-01-01T13:00:00Z"
+    lows = f"{head},temperature_2m_min\n{key.format(43200)},1.5\n"
+    sums = f"{head},precipitation_sum\n{key.format(86400)},2.5\n"
+    for number, texts in enumerate([(lows, sums), (sums, lows)]):
+        data = tmp_path / str(number)
+        for name, text in zip(("one.csv", "two.csv"), texts, strict=True):
+            (tmp_path / name).write_text(text)
+            run("--data", data, "upload", tmp_path / name)
+        run("--data", data, "export", "observations", "--out", tmp_path / f"{number}.csv")
+    written = (tmp_path / "0.csv").read_text()
+    assert written == (tmp_path / "1.csv").read_text()
+    assert [row["period"] for row in csv.DictReader(written.splitlines())] == ["43200", "86400"]
+
+
 def test_an_export_chooses_sources_and_places(
     run: Run, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
