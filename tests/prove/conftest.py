@@ -9,7 +9,7 @@ import pytest
 from scipy.special import betaincinv
 
 IS_FULL = os.environ.get("SKYBLEND_PROVE") == "1"
-_SHARE = 100  # of a full proof's cases the base suite tries one in so many
+_SHARE = 100
 _LINES: list[str] = []
 
 
@@ -44,9 +44,9 @@ class Proof:
             assert self.cases, f"{self.name}: nothing was tried"
             assert len(self.failures) <= self.allowed, "\n".join([self.line(), *self.failures[:10]])
 
-    def size(self, full: int) -> int:
-        """How many cases to try: all of them in `make prove`, a hundredth in the base suite."""
-        return full if IS_FULL else max(1, full // _SHARE)
+    def size(self, full: int, *, share: int = _SHARE) -> int:
+        """How many cases to try: all in `make prove`, one in `share` of them in the base suite."""
+        return full if IS_FULL else max(1, full // share)
 
     def line(self) -> str:
         """Name, cases, failures, bound of their rate, seconds, and what else there is to say."""
