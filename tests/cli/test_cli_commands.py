@@ -267,7 +267,11 @@ def test_a_forecast_at_a_past_time_uses_what_was_known(run: Run, files: tuple[Pa
     assert issued["sources"] == ["alpha", "beta"]
     late = run("forecast", "--place", "Ulm", "--at", "2024-03-01T00:00Z")
     assert late.exit_code == 1
-    assert "no source" in late.stderr or "no fresh source" in late.stderr
+    newest = "no fresh source: the newest forecast is of 2024-01-01T00:00Z"
+    assert newest in late.stderr
+    assert newest in run("forecast", "--place", "Ulm").stderr
+    early = run("forecast", "--place", "Ulm", "--at", "2023-12-31T00:00Z")
+    assert "nothing is known" in early.stderr
 
 
 def test_an_unknown_place_names_a_near_one(run: Run) -> None:

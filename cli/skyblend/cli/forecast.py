@@ -98,18 +98,42 @@ def _column(series: "IssuedSeries", level: float) -> list[float]:
 
 
 def _latest(runtime: "Runtime", place_id: str, at: datetime | None) -> "Latest":
-    """The newest runs as of `at` from the tables, or the newest there are."""
+    """The newest runs as of `at` from the tables, or the newest there are; where there is none to
+    issue from, the newest forecast that is known, so that its time can be told."""
     from skyblend.predict.train.history import latest_as_of
     from skyblend.protos.v1.records_pb2 import Latest
     from skyblend.runtime import names
     from skyblend.runtime.storage import Absent
 
     if at is not None:
-        return latest_as_of(runtime.tables, place_id, at)
+        found = latest_as_of(runtime.tables, place_id, at)
+        return found if found.runs else _newest(runtime, place_id, at)
     try:
         return Latest.FromString(runtime.storage.read(names.latest(place_id)).data)
     except Absent:
-        return Latest(place_id=place_id)
+        return _newest(runtime, place_id, times.now())
+
+
+def _newest(runtime: "Runtime", place_id: str, at: datetime) -> "Latest":
+    """The newest forecast of a place that was known at `at`, however old."""
+    from skyblend.predict.blend.series import BLENDED
+    from skyblend.protos.v1.records_pb2 import Latest
+    from skyblend.protos.v1.variables_pb2 import Variable
+    from skyblend.runtime.tables import Query
+
+    latest = Latest(place_id=place_id)
+    query = Query(variables=tuple(BLENDED), places=(place_id,), as_of=at)
+    table = runtime.tables.forecasts(query)
+    newest = table.sort_by([("issued_at", "descending")]).slice(0, 1).to_pylist()
+    for row in newest:
+        run = latest.runs.add(source=row["source"], model=row["model"], raw=row["raw"])
+        run.issued_at.FromDatetime(row["issued_at"])
+        run.known_at.FromDatetime(row["known_at"])
+        name = next(name for name in BLENDED if row[name] is not None)
+        series = run.series.add(variable=Variable.Value(name.upper()), period=row["period"])
+        series.valid_at.append(int(row["valid_at"].timestamp()))
+        series.value.append(row[name])
+    return latest
 
 
 def _place(runtime: "Runtime", place_id: str) -> "Place":
