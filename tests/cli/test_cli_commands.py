@@ -314,3 +314,32 @@ def test_settings_of_an_env_file_count(tmp_path: Path) -> None:
     file.write_text("# ours\nSKYBLEND_PORT = '8123'\nSKYBLEND_CONTACT=\nHOME=/nowhere\n\n")
     assert read_env_file(file) == {"SKYBLEND_PORT": "8123"}
     assert read_env_file(tmp_path / "absent") == {}
+
+
+def test_a_training_is_never_of_the_future(run: Run) -> None:
+    result = run("train", "--at", "2999-01-01T00:00Z")
+    assert result.exit_code == 2
+    assert "expected a time that is past" in result.stderr
+
+
+def test_a_time_outside_of_the_calendar_is_refused(run: Run) -> None:
+    result = run("train", "--at", "0001-01-01T00:00+14:00")
+    assert result.exit_code == 2
+    assert "a time of our days" in result.stderr
+
+
+def test_a_broken_file_of_the_folder_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live" / "bus.sqlite").write_bytes(b"no database" * 1000)
+    big = tmp_path / "places.csv"
+    big.write_text(f'id,lat,lon\n"{"x" * 200_000}",1,2\n')
+    for arguments in (["status"], ["places", "import", str(big)]):
+        done = subprocess.run(
+            [sys.executable, "-m", "skyblend.cli.main", "--data", str(tmp_path), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith("skyblend: ")
+        assert len(done.stderr.splitlines()) == 1

@@ -108,13 +108,18 @@ def _exit_code() -> int:
 def _expected() -> tuple[type[Exception], ...]:
     """What may go wrong with files, settings, network and data; anything else is our mistake, and
     shows its trace."""
+    import csv
+    import sqlite3
+
+    from google.protobuf.message import DecodeError
     from requests import RequestException
     from skyblend.runtime.folder import Locked
     from skyblend.runtime.settings import Misconfigured
     from skyblend.runtime.storage import StorageError
     from skyblend.sources.contract import BadPayload
 
-    return (OSError, ValueError, Misconfigured, Locked, StorageError, BadPayload, RequestException)
+    files = (OSError, ValueError, csv.Error, sqlite3.Error, DecodeError, StorageError)
+    return (*files, Misconfigured, Locked, BadPayload, RequestException)
 
 
 def _one_line(error: Exception) -> str:

@@ -25,7 +25,10 @@ class Instant(click.ParamType[datetime]):
                 param,
                 ctx,
             )
-        return instant.astimezone(UTC)
+        try:
+            return instant.astimezone(UTC)
+        except OverflowError:
+            self.fail(f"expected a time of our days, got {value!r}", param, ctx)
 
 
 class Day(click.ParamType[date]):

@@ -26,6 +26,8 @@ def train(session: Session, at: datetime | None) -> None:
     from skyblend.cli.drain import settle
     from skyblend.predict.train.job import train as run
 
+    if at is not None and at > times.now():  # its models would outrank all until then
+        raise click.UsageError(f"--at: expected a time that is past, got {times.text(at)}")
     runtime = session.runtime()
     report = run(runtime, at=at or times.now())
     settle(session, runtime, is_done=lambda: not runtime.bus.pending())
