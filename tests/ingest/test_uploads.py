@@ -1,5 +1,6 @@
 import hashlib
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from skyblend.protos.v1.records_pb2 import Upload
 from skyblend.runtime import names
 from skyblend.runtime.bus.push import decode
 from skyblend.runtime.storage import Absent
+from skyblend.runtime.storage.memory import MemoryStorage
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CONTENT = b"source,place_id\nx,y\n"
@@ -111,6 +113,37 @@ def test_an_upload_whose_event_was_lost_is_announced_again(runtime, upload):
     assert decode(delivery.envelope).event.source == "tidy"
     assert reannounce(runtime, NOON + timedelta(minutes=2)) == []
     assert reannounce(runtime, NOON + timedelta(minutes=2), every=timedelta(0)) == [stored.object]
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+class KilledAtDelete(MemoryStorage):
+    """A bucket that ends the process before the deletion number `at`."""
+
+    at = 0
+
+    def delete(self, name: str, *, if_generation: int | None = None) -> None:
+        self.at -= 1
+        if self.at == 0:
+            raise Killed(name)
+        super().delete(name, if_generation=if_generation)
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_source_that_is_stated_later_counts_whenever_the_process_is_killed(runtime, at):
+    storage = KilledAtDelete()
+    runtime = replace(runtime, storage=storage)
+    stored = store(runtime, io.BytesIO(b"x"), file_name="a.csv", now=NOON)
+    storage.write(names.processed(stored.object), b"{}")
+    storage.at = at
+    with pytest.raises(Killed):
+        store(runtime, io.BytesIO(b"x"), file_name="a.csv", source="tidy", now=NOON)
+    again = store(runtime, io.BytesIO(b"x"), file_name="a.csv", source="tidy", now=NOON)
+    assert again.event
+    assert meta(runtime, again).source == "tidy"
+    assert not storage.generation(names.processed(stored.object))
 
 
 def test_a_clock_that_was_set_back_does_not_stop_announcing(runtime, upload):

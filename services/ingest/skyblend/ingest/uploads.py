@@ -91,6 +91,8 @@ def _keep_meta(runtime: Runtime, name: str, given: Upload) -> tuple[Upload, bool
         known = Parse(before, Upload()) if before else None
         after = _merged(known, given) if known else given
         news = known is not None and after != known
+        if news:  # before it is known: after a crash in between, the file is processed again
+            runtime.storage.delete(names.processed(name))
         return None if known == after else MessageToJson(after, indent=None).encode()
 
     kept = update(runtime.storage, names.upload_meta(name), change)
