@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from skyblend.predict.blend.columns import (
-    DAY,
     HOUR,
     Flags,
     Floats,
@@ -188,8 +187,3 @@ def asked_samples(forecasts: ForecastColumns, cycle: int) -> Samples:
     there = (rows.known <= cycle) & (rows.valid > cycle)
     pairs = np.unique(np.stack([rows.place[there], rows.valid[there]]), axis=1)
     return Samples(np.full(pairs.shape[1], cycle), pairs[0], pairs[1])
-
-
-def season_angle(valid: Ints) -> Floats:
-    """The time of year as an angle."""
-    return 2 * np.pi * (valid / (365.2425 * DAY))

@@ -4,7 +4,6 @@ A series is a variable with its period: an extreme of 12 hours and one of 24 are
 share nothing.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,8 +70,3 @@ def default_spread(series: Series, lead: NDArray[np.float64]) -> NDArray[np.floa
 def forecaster(source: str, model: str) -> str:
     """The name of a forecaster in a blend: the source and, where it has several, the model."""
     return f"{source}/{model}" if model else source
-
-
-def is_blended(variables: Sequence[str]) -> tuple[str, ...]:
-    """Those of `variables` that are blended."""
-    return tuple(variable for variable in variables if variable in BLENDED)
