@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from google.protobuf.json_format import Parse
+from skyblend.ingest import raw
 from skyblend.ingest.announce import reannounce
 from skyblend.ingest.uploads import BadUpload, TooLarge, store
-from skyblend.protos.v1.records_pb2 import Upload
+from skyblend.protos.v1.records_pb2 import RawAnswer, Upload
 from skyblend.runtime import names
 from skyblend.runtime.bus.push import decode
 from skyblend.runtime.storage import Absent
@@ -113,6 +114,21 @@ def test_an_upload_whose_event_was_lost_is_announced_again(runtime, upload):
     assert decode(delivery.envelope).event.source == "tidy"
     assert reannounce(runtime, NOON + timedelta(minutes=2)) == []
     assert reannounce(runtime, NOON + timedelta(minutes=2), every=timedelta(0)) == [stored.object]
+
+
+def test_a_task_that_a_kill_left_unannounced_is_announced_after_days_of_rest(runtime):
+    assert reannounce(runtime, NOON) == []
+    name = names.answers("tidy", "forecast", NOON, "0" * 12)
+    answer = RawAnswer()
+    answer.fetch.source = "tidy"
+    runtime.storage.write(name, raw.encode([answer]))
+    monday = NOON + timedelta(days=3)
+    assert reannounce(runtime, monday) == [name]
+    # 1st and 2nd time, not the 3rd, 4th: what is left stays in mind.
+    later = [reannounce(runtime, monday + i * timedelta(days=2)) for i in range(1, 4)]
+    assert later == [[name], [], [name]]
+    runtime.storage.write(names.processed(name), b"{}")
+    assert reannounce(runtime, monday + timedelta(days=20)) == []
 
 
 class Killed(Exception):

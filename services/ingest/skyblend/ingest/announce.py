@@ -1,7 +1,7 @@
 """Events of raw objects: at once when stored, and again for those that a crash left unannounced."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from google.protobuf.json_format import Parse
@@ -16,6 +16,7 @@ from skyblend.runtime.storage import Absent, Storage, update
 from skyblend.sources.registry import SOURCES
 
 EVERY = timedelta(minutes=3)
+_MOST_DAYS = 400  # whose slots are looked through after a long rest
 
 
 def announce(runtime: Runtime, event: RawStored) -> str:
@@ -31,10 +32,11 @@ def reannounce(
     every: timedelta = EVERY,
     sources: Collection[str] = SOURCES.keys(),
 ) -> list[str]:
-    """Announce again what lies raw without being processed: the slots of today and yesterday,
-    back-fills and uploads; gives the objects' names. Does nothing within `every` of the last time,
-    and what stays unprocessed is announced at longer and longer intervals; with `every` 0, as
-    after a start, all is announced. What is on its way comes twice, which is harmless."""
+    """Announce again what lies raw without being processed: uploads, back-fills, the slots since
+    the day before the last time, and what was left then; gives the objects' names. Does nothing
+    within `every` of the last time, and what stays unprocessed is announced at longer and longer
+    intervals; with `every` 0, as after a start, all is announced. What is on its way comes twice,
+    which is harmless."""
     due: list[str] = []
 
     def change(before: bytes | None) -> bytes | None:
@@ -42,7 +44,8 @@ def reannounce(
         due.clear()
         if not _is_time(known["at"], now, every):
             return None
-        left = {n: known["left"].get(n, 0) + 1 for n in _left(runtime.storage, now, sources)}
+        candidates = (*known["left"], *_recent(runtime.storage, known["at"], now, sources))
+        left = {n: known["left"].get(n, 0) + 1 for n in _left(runtime.storage, candidates)}
         due[:] = [n for n, times in left.items() if not every or times.bit_count() == 1]
         return json.dumps({"at": now.isoformat(), "left": left}).encode()
 
@@ -57,14 +60,18 @@ def _is_time(last: str | None, now: datetime, every: timedelta) -> bool:
     return last is None or not timedelta(0) <= now - datetime.fromisoformat(last) < every
 
 
-def _left(storage: Storage, now: datetime, sources: Collection[str]) -> Iterator[str]:
-    for name in _recent(storage, now, sources):
-        if not storage.generation(names.processed(name)):
+def _left(storage: Storage, candidates: Iterable[str]) -> Iterator[str]:
+    for name in dict.fromkeys(candidates):
+        if storage.generation(name) and not storage.generation(names.processed(name)):
             yield name
 
 
-def _recent(storage: Storage, now: datetime, sources: Collection[str]) -> Iterator[str]:
-    days = (names.ONCE, f"{now - timedelta(days=1):%Y-%m-%d}", f"{now:%Y-%m-%d}")
+def _recent(
+    storage: Storage, last: str | None, now: datetime, sources: Collection[str]
+) -> Iterator[str]:
+    since = min(datetime.fromisoformat(last), now) if last else now
+    count = min((now.date() - since.date()).days + 2, _MOST_DAYS)
+    days = (names.ONCE, *(f"{now - timedelta(days=back):%Y-%m-%d}" for back in range(count)))
     folders = [f"{names.RAW}{source}/{day}/" for source in sorted(sources) for day in days]
     for folder in (names.UPLOADS, *folders):
         yield from (listed.name for listed in storage.list(folder))
