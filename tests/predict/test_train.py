@@ -181,6 +181,26 @@ def test_latest_as_of_holds_only_what_was_known(archive: Runtime) -> None:
     ] * 2
 
 
+def test_latest_as_of_puts_runs_together_that_are_told_hour_by_hour(archive: Runtime) -> None:
+    def row(variable: str, period: int, valid: datetime, value: float, days: int) -> dict:
+        known = {"issued_at": valid - timedelta(days=days), "known_at": at_day(50)}
+        made = forecast("fine", 1, valid, value) | known | {"period": period}
+        return made | {"temperature_2m_max": None, variable: value}
+
+    hours = [at_day(51, hour) for hour in range(3, 9)]
+    rows = [row("temperature_2m", 0, at, float(at.hour), 1) for at in hours]
+    rows += [row("temperature_2m", 0, at, -1.0, 2) for at in hours[:3]]  # older, for the same time
+    rows += [row("temperature_2m_max", 86400, at_day(52, 0), 9.5, 2)]
+    rows += [row("temperature_2m", 0, hours[0], 7.0, 1) | {"member": "01"}]
+    write(archive, names.forecasts("raw/f", FIRST.date()), rows, columns.forecasts())
+    (run,) = latest_as_of(archive.tables, "p1", at_day(50, 12)).runs
+    assert run.issued_at.ToDatetime(UTC) == at_day(50, 8)
+    hourly, daily = run.series
+    assert list(hourly.valid_at) == [int(at.timestamp()) for at in hours]
+    assert list(hourly.value) == [3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+    assert (daily.period, list(daily.value)) == (86400, [9.5])
+
+
 def test_backtest_writes_a_row_for_each_cycle_and_target(archive: Runtime, tmp_path: Path) -> None:
     rows = run_backtest(archive, tmp_path)
     assert len(rows) == 5 * PLACES

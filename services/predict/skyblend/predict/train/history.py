@@ -1,9 +1,9 @@
 """From tables to columns: the history of one series as it was known at a time, and the newest
 runs as of a time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 STATION, ANALYSIS = "station", "analysis"
 _POSITION = ("latitude", "longitude", "elevation")
+_COMPLETED_BY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,19 +236,18 @@ def _positions(
 
 def latest_as_of(tables: Tables, place_id: str, at: datetime) -> Latest:
     """The newest run of each forecaster for a place as it was known at `at`, with the times
-    after it; for `forecast --at`."""
-    latest = Latest(place_id=place_id)
-    runs: dict[tuple[str, str], tuple[datetime, Run]] = {}
+    after it; for `forecast --at`.
+
+    A run is completed by those of the day before it: previous runs are told hour by hour, each
+    valid time with its own time of issue. Of two values for one time the newer counts.
+    """
+    told: dict[tuple[str, str], list[tuple[str, dict[str, object]]]] = {}
     for variable in BLENDED:
         query = Query(variables=(variable,), as_of=at, places=(place_id,), valid_from=at)
-        table = tables.forecasts(query)
-        for row in table.sort_by(
-            [("issued_at", "ascending"), ("valid_at", "ascending")]
-        ).to_pylist():
-            if row["valid_at"] > at and not _is_flagged(row, variable):
-                _add(runs, row, variable)
-    latest.runs.extend(run for _, (_, run) in sorted(runs.items()))
-    return latest
+        for row in tables.forecasts(query).sort_by([("issued_at", "ascending")]).to_pylist():
+            if row["valid_at"] > at and not row["member"] and not _is_flagged(row, variable):
+                told.setdefault((row["source"], row["model"]), []).append((variable, row))
+    return Latest(place_id=place_id, runs=[_run(told[key]) for key in sorted(told)])
 
 
 def _is_flagged(row: Mapping[str, object], variable: str) -> bool:
@@ -255,29 +255,30 @@ def _is_flagged(row: Mapping[str, object], variable: str) -> bool:
     return isinstance(flags, list) and any(flag["variable"] in _names(variable) for flag in flags)
 
 
-def _add(
-    runs: dict[tuple[str, str], tuple[datetime, Run]], row: Mapping[str, object], variable: str
-) -> None:
-    """Add a row (rows come in order of issue): a newer run of its forecaster begins anew."""
-    issued, valid, known, received = (
-        _moment(row[name]) for name in ("issued_at", "valid_at", "known_at", "received_at")
-    )
-    key = (str(row["source"]), str(row["model"]))
-    if key not in runs or runs[key][0] < issued:
-        run = Run(source=key[0], model=key[1], raw=str(row["raw"]))
-        for field_, time in (
-            (run.issued_at, issued),
-            (run.known_at, known),
-            (run.received_at, received),
-        ):
-            field_.FromDatetime(time)
-        runs[key] = issued, run
-    run, number = runs[key][1], Variable.Value(variable.upper())
-    period = int(str(row["period"]))
-    mine = [one for one in run.series if one.variable == number and one.period == period]
-    series = mine[0] if mine else run.series.add(variable=number, period=period)
-    series.valid_at.append(round(valid.timestamp()))
-    series.value.append(float(str(row[variable])))
+def _run(told: Sequence[tuple[str, dict[str, object]]]) -> Run:
+    """The run of one forecaster from its rows, which come in order of issue for each variable."""
+    newest = max((row for _, row in told), key=lambda row: _moment(row["issued_at"]))
+    run = Run(source=str(newest["source"]), model=str(newest["model"]), raw=str(newest["raw"]))
+    for time, name in (
+        (run.issued_at, "issued_at"),
+        (run.known_at, "known_at"),
+        (run.received_at, "received_at"),
+    ):
+        time.FromDatetime(_moment(newest[name]))
+    values: dict[tuple[str, int], dict[int, float]] = {}
+    for variable, row in told:
+        if _moment(newest["issued_at"]) - _moment(row["issued_at"]) < _COMPLETED_BY:
+            series = values.setdefault((variable, int(str(row["period"]))), {})
+            series[round(_moment(row["valid_at"]).timestamp())] = float(str(row[variable]))
+    for (variable, period), series in values.items():
+        times = sorted(series)
+        run.series.add(
+            variable=Variable.Value(variable.upper()),
+            period=period,
+            valid_at=times,
+            value=[series[time] for time in times],
+        )
+    return run
 
 
 def _moment(value: object) -> datetime:
