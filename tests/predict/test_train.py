@@ -170,6 +170,14 @@ def test_flags_of_the_payload_keep_a_value_out(archive: Runtime) -> None:
     assert history.observations.flagged.sum() == 1
 
 
+def test_members_of_an_ensemble_are_no_forecasters(archive: Runtime) -> None:
+    row = forecast("east", 1, at_day(9, 0), 99.0) | {"member": "07"}
+    write(archive, names.forecasts("raw/m", FIRST.date()), [row], columns.forecasts())
+    (history,) = histories(archive.tables, ("temperature_2m_max",), as_of=at_day(99), places={})
+    assert len(history.forecasts.value) == DAYS * PLACES * len(SOURCES)
+    assert 99.0 not in history.forecasts.value
+
+
 def test_latest_as_of_holds_only_what_was_known(archive: Runtime) -> None:
     latest = latest_as_of(archive.tables, "p1", at_day(10, 0))
     assert [(run.source, run.issued_at.ToDatetime(UTC)) for run in latest.runs] == [

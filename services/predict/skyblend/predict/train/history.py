@@ -56,13 +56,21 @@ def histories(
         if variable not in BLENDED:
             raise ValueError(f"{variable} is not blended: expected one of {', '.join(BLENDED)}")
         query = Query(variables=(variable,), view=View.VERSIONS, as_of=as_of)
-        forecasts = _rows(tables.forecasts(query), variable, ("place_id", "source", "model"))
+        told = _without_members(tables.forecasts(query))
+        forecasts = _rows(told, variable, ("place_id", "source", "model"))
         observations = _rows(tables.observations(query), variable, ("place_id", "source"))
         found += [
             _history(Series(variable, int(period)), forecasts, observations, places)
             for period in np.unique(forecasts.period)
         ]
     return found
+
+
+def _without_members(table: "pa.Table") -> "pa.Table":
+    """Only the rows that `latest` would hold: a member of an ensemble is no forecaster."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - heavy
+
+    return table.filter(pc.equal(table["member"], ""))
 
 
 def _rows(table: "pa.Table", variable: str, text: tuple[str, ...]) -> _Rows:
