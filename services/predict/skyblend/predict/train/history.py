@@ -68,9 +68,10 @@ def histories(
 
 def _without_members(table: "pa.Table") -> "pa.Table":
     """Only the rows that `latest` would hold: a member of an ensemble is no forecaster."""
-    import pyarrow.compute as pc  # noqa: PLC0415 - heavy
+    import pyarrow as pa  # noqa: PLC0415 - heavy
+    import pyarrow.compute as pc  # noqa: PLC0415
 
-    return table.filter(pc.equal(table["member"], ""))
+    return table.filter(pc.equal(table["member"], pa.scalar("")))
 
 
 def _rows(table: "pa.Table", variable: str, text: tuple[str, ...]) -> _Rows:
