@@ -129,6 +129,24 @@ def test_an_error_of_ours_is_an_answer_and_not_tried_again(
     assert len(provider.asked) == 1
 
 
+def test_what_answers_on_this_machine_is_asked_past_any_proxy(
+    provider: Provider, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.delenv("no_proxy", raising=False)
+    provider.replies = [reply(200, b"here")]
+    assert session.get(provider.url, name="x").body == b"here"
+
+
+@pytest.mark.parametrize("status", [501, 520, 529])
+def test_trouble_of_any_kind_is_tried_again(
+    provider: Provider, session: Session, status: int
+) -> None:
+    provider.replies = [reply(status, Retry_After="0"), reply(200, b"good")]
+    assert session.get(provider.url, name="x").body == b"good"
+
+
 def test_trouble_is_tried_again_after_growing_pauses(
     provider: Provider, session: Session, pauses: Pauses
 ) -> None:

@@ -16,15 +16,17 @@ from threading import Event
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
 import requests
+from skyblend.runtime.guards import LOOPBACK
 from skyblend.runtime.logs import MASK
 from urllib3.exceptions import DecodeError, HTTPError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # between two tries of one call
 DEFAULT_AFTER, LONGEST_AFTER = 60.0, 86400.0
 REDIRECTS = 3
-_AGAIN = frozenset({429, 500, 502, 503, 504})
+TOO_MANY, TROUBLE = 429, 500  # the status, and the first of those, that are asked again
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
+_NO_PROXY = {"http": "", "https": ""}  # what answers on this machine is behind none
 _PIECE = 1 << 16
 _LOG = logging.getLogger(__name__)
 
@@ -152,7 +154,7 @@ class Session:
     def _try(self, call: _Call) -> Answer:
         try:
             with self._open(call) as response:
-                if response.status_code in _AGAIN:
+                if response.status_code == TOO_MANY or response.status_code >= TROUBLE:
                     reason = str(response.status_code)
                     after = retry_after(response.headers.get("Retry-After", ""), self._now())
                     raise Retry(call.name, reason, after=after, status=response.status_code)
@@ -186,7 +188,12 @@ class Session:
         timeout = (min(self._limits.connect, left), min(self._limits.read, left))
         try:
             return self._session.get(
-                url, headers=dict(call.headers), timeout=timeout, stream=True, allow_redirects=False
+                url,
+                headers=dict(call.headers),
+                timeout=timeout,
+                stream=True,
+                allow_redirects=False,
+                proxies=_NO_PROXY if urlsplit(url).hostname in LOOPBACK else None,
             )
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader) as error:
             raise Unusable(f"{call.name} {type(error).__name__}") from None
