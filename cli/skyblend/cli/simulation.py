@@ -15,14 +15,17 @@ _SOMEWHERE = Place(id="probe", latitude=52.52, longitude=13.41)
 
 def decide(wish: str | None, environ: Mapping[str, str]) -> Settings:
     """The settings with the half wished for; by default the live one if Open-Meteo answers."""
-    if wish is None:
-        trouble = unreachable(Settings.read(environ))
-        wish = "live" if trouble is None else "simulated"
-        if trouble is not None:
-            shout(f"Open-Meteo cannot be reached ({trouble})")
-    elif wish == "simulated":
+    realm = "simulated"
+    if wish == "simulated":
         shout("as asked for")
-    return Settings.read({**environ, "SKYBLEND_REALM": wish})
+    elif (trouble := unreachable(Settings.read(environ))) is None:
+        realm = "live"
+    elif wish == "live":
+        realm = "live"
+        click.echo(f"Open-Meteo cannot be reached ({trouble}); it is asked again each minute")
+    else:
+        shout(f"Open-Meteo cannot be reached ({trouble})")
+    return Settings.read({**environ, "SKYBLEND_REALM": realm})
 
 
 def shout(why: str) -> None:
