@@ -110,3 +110,13 @@ def test_whatever_is_asked_is_read_or_refused(name: str, value: str) -> None:
         except BadQuery:
             continue
         assert all(math.isfinite(point.latitude) for point in found.points)
+
+
+def test_an_answer_is_bounded() -> None:
+    # 100 points x 16 days x 24 h x 20 columns = 768,000 values; with two variables twice as many.
+    position = f"latitude={','.join('1' * 100)}&longitude={','.join('1' * 100)}&forecast_days=16"
+    levels = f"quantiles={','.join(f'p{level:02d}' for level in range(5, 100, 5))}"
+    query = f"{position}&{levels}&hourly=temperature_2m"
+    assert len(read(query).points) == 100
+    with pytest.raises(BadQuery, match="At most 1000000 values in one answer, got 1536000"):
+        read(f"{query},dew_point_2m")

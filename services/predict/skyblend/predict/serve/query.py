@@ -18,6 +18,7 @@ LEVELS: Final = tuple(range(5, 100, 5))  # per cent
 LONGEST: Final = 4000  # characters of a query string
 MOST_POINTS: Final = 100
 MOST_DAYS: Final = 16
+MOST_VALUES: Final = 1_000_000  # of one answer, about 5 MB
 DAY: Final = 86400
 _POSITION = ("latitude", "longitude", "place", "elevation")
 _WANTED = ("hourly", "daily", "quantiles", "timezone", "timeformat", "forecast_days")
@@ -89,7 +90,7 @@ def read(query_string: str) -> Query:
     points, is_list = _points(given)
     levels = _levels(given.get("quantiles", ""))
     zone, note = _zone(given.get("timezone", "GMT"))
-    return Query(
+    query = Query(
         points=points,
         place=given.get("place", ""),
         is_list=is_list,
@@ -101,6 +102,17 @@ def read(query_string: str) -> Query:
         units=_units(given),
         notes=(note,) * bool(note) + _ignored(given),
     )
+    _check_size(query)
+    return query
+
+
+def _check_size(query: Query) -> None:
+    rows = query.days * (24 * len(query.hourly) + len(query.daily))
+    if (count := rows * max(len(query.points), 1)) > MOST_VALUES:
+        raise BadQuery(
+            f"At most {MOST_VALUES} values in one answer, got {count}: "
+            "ask for fewer points, days or columns."
+        )
 
 
 def _points(given: Mapping[str, str]) -> tuple[tuple[Point, ...], bool]:
