@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.special import stdtr
 from skyblend.predict.blend.model import decode
 from skyblend.predict.train.backtest import Holdout, backtest
-from skyblend.predict.train.gate import better_in_resamples, judge
+from skyblend.predict.train.gate import confidence_below_zero, judge, student
 from skyblend.predict.train.history import histories, latest_as_of
 from skyblend.predict.train.job import train
 from skyblend.protos.v1.events_pb2 import ModelPromoted
@@ -61,7 +62,7 @@ def test_a_candidate_that_wins_on_one_day_only_does_not_pass() -> None:
     day, observed = np.repeat(np.arange(5), 20), np.arange(100.0)
     scores = np.where(day == 0, 0.0, 1.05)
     verdict = judge(scores, {"mean": (np.ones(100), 0.9)}, day=day, observed=observed)
-    # Daily differences -1, .05, .05, .05, .05: resamples without day 0 are not below 0.
+    # Daily differences -1, .05, .05, .05, .05: mean -.16, and one day's weight is all of it.
     assert not verdict.passed
     assert "confidence" in verdict.reason
 
@@ -89,7 +90,19 @@ def test_equal_scores_promote_nothing() -> None:
     day, scores = np.repeat(np.arange(5), 20), np.ones(100)
     verdict = judge(scores, {"champion": (scores, 0.75)}, day=day, observed=np.arange(100.0))
     assert not verdict.passed
-    assert better_in_resamples(np.zeros(5)) == 0.0
+    assert confidence_below_zero(np.zeros(5)) == 0.0
+
+
+def test_confidence_in_few_days_is_by_hand() -> None:
+    # -3, -1, -2: mean -2, squares 1 + 1 + 0 = 2, lag products -1 + 0 < 0, so none.
+    # Variance 2 / 3 / (3 - 3 + 2/3) = 1; t = 2 at 2 degrees: 1/2 + 2 / (2 sqrt(2 + 4)) = 0.9082.
+    assert confidence_below_zero(np.array([-3.0, -1.0, -2.0])) == pytest.approx(0.9082, abs=1e-4)
+
+
+@pytest.mark.parametrize("freedom", range(1, 12))
+def test_students_distribution_is_that_of_scipy(freedom: int) -> None:
+    for t in (-30.0, -2.5, -0.3, 0.0, 1.0, 1.8946, 12.0):
+        assert student(t, freedom) == pytest.approx(float(stdtr(freedom, t)), abs=1e-12)
 
 
 def test_training_publishes_a_model_that_beats_the_mean(archive: Runtime) -> None:

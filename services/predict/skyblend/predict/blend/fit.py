@@ -26,7 +26,7 @@ from skyblend.predict.blend.lookup import Truth
 from skyblend.predict.blend.walk import Walked
 
 FEWEST_ROWS, FEWEST_DAYS = 40, 3
-_MOST_ROWS, _MOST_ROWS_EARLIER, _SEED = 50_000, 25_000, 2
+_MOST_ROWS, _MOST_ROWS_EARLIER, SEED = 50_000, 25_000, 2
 _ORIGINS = 14
 _WARM_UP_DAYS = 7
 _RIDGE, _RIDGE_SCALE, _FEW = 1.0, 0.5, 3
@@ -72,7 +72,7 @@ class Fitter:
         rows = self._rows[: np.searchsorted(samples.cycle[self._rows], cut, side="right")]
         observed = self._truth.at(samples.take(rows), cut)
         good = np.flatnonzero(np.isfinite(observed) & np.isfinite(self._walked.features.mean[rows]))
-        chosen = np.random.default_rng(_SEED).random(len(good)) * len(good) < most
+        chosen = np.random.default_rng(SEED).random(len(good)) * len(good) < most
         good = good[chosen]
         return rows[good], observed[good]
 

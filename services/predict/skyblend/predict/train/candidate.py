@@ -17,7 +17,9 @@ from skyblend.predict.train.gate import Verdict, judge
 # Days after the training that decide: a fifth of the history, within these bounds.
 _WINDOW_SHARE, _FEWEST_DAYS, _MOST_DAYS = 5, 3, 10
 CANDIDATE, CHAMPION, MEAN = "candidate", "champion", "mean"
-_CONFIDENCE = {CHAMPION: 0.75, MEAN: 0.9}
+# One of twenty models that are no better than the champion may pass by chance; the mean is what
+# serves where nothing else does, and with little history a wider gate is worth it.
+CONFIDENCE = {CHAMPION: 0.95, MEAN: 0.9}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,7 @@ def _verdict(window: Window) -> Verdict:
     scores = window.crps()
     if CANDIDATE not in scores:
         return Verdict(False, "too little to learn from before the window", {})
-    rivals = {name: (scores[name], asked) for name, asked in _CONFIDENCE.items() if name in scores}
+    rivals = {name: (scores[name], asked) for name, asked in CONFIDENCE.items() if name in scores}
     scored = window.scored
     return judge(scores[CANDIDATE], rivals, day=scored.day, observed=scored.observed)
 

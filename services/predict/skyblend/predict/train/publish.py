@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from skyblend.predict.blend.columns import History
 from skyblend.predict.blend.features import SCALE_NAMES, Situations, location_names
+from skyblend.predict.blend.fit import SEED
 from skyblend.predict.blend.model import Model, SelfTest, encode
-from skyblend.predict.train.candidate import Trained
-from skyblend.predict.train.gate import SEED
+from skyblend.predict.train.candidate import CONFIDENCE, Trained
 from skyblend.runtime import names
 from skyblend.runtime.storage import Storage, update
 
@@ -120,6 +120,7 @@ def _card(trained: Trained, model: Model, published: Published) -> dict[str, obj
             "against": scored.against,
             "crps": mean_scores(trained),
             "confidence": dict(trained.verdict.confidence),
+            "confidence_asked": CONFIDENCE,
             "verdict": trained.verdict.reason,
         },
         "forecasters": list(model.forecasters),
