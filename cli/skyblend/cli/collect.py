@@ -33,7 +33,8 @@ def collect(session: Session, source: str | None) -> None:
     report = fetch_due(runtime, tick, source=source)
     settle(session, runtime, is_done=lambda: all(map(runtime.bus.is_done, report.events)))
     for one in report.sources:
-        click.echo(f"{one.source}: {one.answers} answers, {len(one.objects)} raw objects")
+        until = f"; left alone until {times.text(one.until)}, as it asked" if one.until else ""
+        click.echo(f"{one.source}: {one.answers} answers, {len(one.objects)} raw objects{until}")
     for failure in report.failures:
         click.echo(f"{failure.source} {failure.endpoint}: {failure.reason}", err=True)
     if report.failures:
