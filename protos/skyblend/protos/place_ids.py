@@ -6,6 +6,9 @@ from urllib.parse import quote, unquote
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FORBIDDEN = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 LONGEST = 64
+# A part of an object's name may have 255 bytes, so a longer id is cut into folders. Each ends in
+# `%`, as no file here does, and what follows begins with it, so never with a dot.
+_PIECE, _CUT = 200, "%/%"
 
 
 def problem(place_id: str) -> str | None:
@@ -27,9 +30,12 @@ def object_part(place_id: str) -> str:
     where refused."""
     if (reason := problem(place_id)) is not None:
         raise ValueError(reason)
-    return place_id if _PLAIN.fullmatch(place_id) else quote(place_id, safe="-_.")
+    if _PLAIN.fullmatch(place_id):
+        return place_id
+    encoded = quote(place_id, safe="-_.")
+    return _CUT.join(encoded[at : at + _PIECE] for at in range(0, len(encoded), _PIECE))
 
 
 def from_object_part(part: str) -> str:
     """The id behind `object_part`."""
-    return unquote(part)
+    return unquote(part.replace(_CUT, ""))
