@@ -8,6 +8,8 @@ from click.testing import CliRunner
 from skyblend.cli.main import cli
 from skyblend.cli.places import read
 from skyblend.protos.v1.records_pb2 import Place
+from skyblend.runtime.places import read as read_places
+from skyblend.runtime.storage.folder import FolderStorage
 
 
 def imported(*lines: str) -> list[Place]:
@@ -88,3 +90,19 @@ def test_more_places_than_the_quota_allows_are_refused_with_the_numbers(tmp_path
     assert "3000 places" in str(refused.exception) + refused.output
     assert "10,000" in str(refused.exception) + refused.output
     assert CliRunner().invoke(cli, data).exit_code == 0
+
+
+def test_a_place_keeps_what_is_not_given_anew(tmp_path: Path) -> None:
+    def run(*arguments: str) -> None:
+        result = CliRunner().invoke(cli, ["--data", str(tmp_path), "places", *arguments])
+        assert result.exit_code == 0, result.output
+
+    def known() -> Place:
+        return read_places(FolderStorage(tmp_path / "live" / "bucket"))["Ulm"]
+
+    run("add", "Ulm", "--lat", "48.4", "--lon", "10", "--elevation", "478", "--name", "Ulm (Donau)")
+    run("add", "Ulm", "--lat", "48.4", "--lon", "10")
+    assert (known().name, known().elevation) == ("Ulm (Donau)", 478)
+    run("add", "Ulm", "--lat", "48.5", "--lon", "10")
+    # The old elevation is that of the old position.
+    assert (known().name, known().HasField("elevation")) == ("Ulm (Donau)", False)
