@@ -96,7 +96,7 @@ lock: $(VENV)/.tools ## recompile requirements/*.txt from their .in files (pins 
 bench: setup ## the figures of the README, measured on this machine
 	@$(BIN)/python -m bench $(ARGS)
 
-prove: setup ## the long proofs: kill -9 at many moments, many random orders of delivery
+prove: setup ## the long proofs: damaged payloads, orders, points in time, equal models, kill -9
 	@SKYBLEND_PROVE=1 $(BIN)/python -m pytest --timeout=1800 $(wildcard tests/prove) tests/pipeline/test_kill.py $(ARGS)
 
 images: ## the four container images (needs docker)
