@@ -1,7 +1,9 @@
 """The flags of values: those stored with a record, and those that only other records tell.
 
 The latter depend on what was known when the value became known, so they are found anew at each
-reading, over all versions of the places concerned.
+reading, over all versions of the places concerned, by the function that training calls: of
+observations only those that a place is verified against are judged, and forecasts of an ensemble's
+members are neither judged nor heard.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from skyblend.runtime.tables import Query, View, columns
-from skyblend.weather.quality import Cases, Verdict, check_context
+from skyblend.weather.quality import Cases, Verdict, judge
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 # Both tables by their kind.
 Rows = dict[str, "pa.Table"]
+
+_ANALYSIS = "analysis"
 
 KEYS = {"forecasts": columns.FORECAST_KEY, "observations": columns.OBSERVATION_KEY}
 
@@ -49,7 +53,14 @@ def flagged(tables: "Tables", places: Sequence[str]) -> list[Flagged]:
         "observations": tables.observations(query),
     }
     found = [one for kind, table in rows.items() for one in _stored(kind, table)]
-    return [*found, *_of_context(rows)]
+    return [*found, *_of_context(rows | {"forecasts": _without_members(rows["forecasts"])})]
+
+
+def _without_members(table: "pa.Table") -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return table.filter(pc.equal(table["member"], pa.scalar("")))
 
 
 def _stored(kind: str, table: "pa.Table") -> Iterator[Flagged]:
@@ -68,16 +79,29 @@ def _stored(kind: str, table: "pa.Table") -> Iterator[Flagged]:
 def _of_context(rows: "Rows") -> Iterator[Flagged]:
     """The flags that come from other records."""
     coded = _coded(rows)
+    analysis = np.array(
+        [kind == _ANALYSIS for kind in rows["observations"]["kind"].to_pylist()], bool
+    )
     for name in columns.VARIABLES:
         if all(table[name].null_count == table.num_rows for table in rows.values()):
             continue
-        values = {kind: table[name].to_numpy().astype(np.float64) for kind, table in rows.items()}
-        cases = {kind: Cases(value=values[kind], **shared) for kind, shared in coded.items()}
-        verdicts = check_context(
-            name, forecasts=cases["forecasts"], observations=cases["observations"]
-        )
-        for (kind, table), verdict in zip(rows.items(), verdicts, strict=True):
-            yield from _judged(kind, table, name, verdict)
+        cases = {
+            kind: Cases(value=_values(table, name), **coded[kind]) for kind, table in rows.items()
+        }
+        judged = judge(name, **cases, analysis=analysis)
+        yield from _judged("forecasts", rows["forecasts"], name, judged.forecasts)
+        yield from _judged("observations", rows["observations"], name, judged.observations)
+
+
+def _values(table: "pa.Table", name: str) -> NDArray[np.float64]:
+    """The values of a variable, NaN where missing or flagged by a check of the payload."""
+    import pyarrow.compute as pc
+
+    values = table[name].to_numpy().astype(np.float64)
+    for row in np.flatnonzero(pc.list_value_length(table["flags"]).to_numpy()):
+        if any(flag["variable"].lower() == name for flag in table["flags"][int(row)].as_py()):
+            values[row] = np.nan
+    return values
 
 
 def _judged(kind: str, table: "pa.Table", name: str, verdict: Verdict) -> Iterator[Flagged]:
@@ -102,9 +126,8 @@ def _flagged(kind: str, row: dict[str, Any], name: str, check: str, reason: str)
 def _coded(rows: "Rows") -> dict[str, dict[str, NDArray[Any]]]:
     """What the cases of all variables have in common; a place has the same code in both tables."""
     places = _codes([table["place_id"] for table in rows.values()])
-    source, model = (_codes([rows["forecasts"][name]])[0] for name in ("source", "model"))
     told_by = {
-        "forecasts": source * (model.max(initial=0) + 1) + model,
+        "forecasts": _forecasters(rows["forecasts"]),
         "observations": _codes([rows["observations"]["source"]])[0],
     }
     return {
@@ -119,13 +142,25 @@ def _coded(rows: "Rows") -> dict[str, dict[str, NDArray[Any]]]:
     }
 
 
+def _forecasters(table: "pa.Table") -> NDArray[np.int64]:
+    """Codes in the order of the forecasters' names, as training has them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    separator = pc.if_else(pc.equal(table["model"], pa.scalar("")), "", "/")
+    names = pc.binary_join_element_wise(table["source"], table["model"], separator)
+    return _codes([names])[0]
+
+
 def _codes(columns_: "Sequence[pa.ChunkedArray[Any]]") -> list[NDArray[np.int64]]:
-    """The same code for the same text in all columns."""
+    """The same code for the same text in all columns, in the order of the texts."""
     import pyarrow as pa
 
     chunks = [chunk for column in columns_ for chunk in column.chunks]
     every: Any = pa.chunked_array(chunks, pa.string()).combine_chunks()
-    codes = every.dictionary_encode().indices.to_numpy().astype(np.int64)
+    encoded = every.dictionary_encode()
+    rank = np.argsort(np.argsort(np.array(encoded.dictionary.to_pylist(), dtype=object)))
+    codes = rank[encoded.indices.to_numpy()].astype(np.int64)
     ends = np.cumsum([len(column) for column in columns_])[:-1]
     return np.split(codes, ends)
 

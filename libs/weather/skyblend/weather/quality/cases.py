@@ -42,6 +42,17 @@ class Cases:
         """Number of rows."""
         return self.value.size
 
+    def take(self, rows: NDArray[np.intp]) -> "Cases":
+        """Some of the rows, in this order."""
+        return Cases(
+            place=self.place[rows],
+            forecaster=self.forecaster[rows],
+            period=self.period[rows],
+            valid_at=self.valid_at[rows],
+            known_at=self.known_at[rows],
+            value=self.value[rows],
+        )
+
     @classmethod
     def none(cls) -> "Cases":
         """No rows."""

@@ -19,7 +19,7 @@ from skyblend.predict.blend.series import BLENDED, Series, forecaster
 from skyblend.protos.v1.records_pb2 import Latest, Place, Run
 from skyblend.protos.v1.variables_pb2 import Variable
 from skyblend.runtime.tables import Query, Tables, View
-from skyblend.weather.quality import Cases, check_context
+from skyblend.weather.quality import Cases, judge
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,10 +89,11 @@ def _rows(table: "pa.Table", variable: str, text: tuple[str, ...]) -> _Rows:
 
 
 def _codes(table: "pa.Table", name: str) -> tuple[Ints, tuple[str, ...]]:
+    """Codes into the names, which are in their own order, whatever that of the rows."""
     column = table[name].combine_chunks().dictionary_encode()
-    return column.indices.to_numpy().astype(np.int64), tuple(
-        map(str, column.dictionary.to_pylist())
-    )
+    found = tuple(map(str, column.dictionary.to_pylist()))
+    names = tuple(sorted(found))
+    return _recoded(column.indices.to_numpy().astype(np.int64), found, names), names
 
 
 def _times(table: "pa.Table", name: str) -> Ints:
@@ -138,9 +139,10 @@ def _history(
         value=forecasts.value[stated],
         flagged=forecasts.flagged[stated],
     )
-    chosen, against = _one_kind(observations, observed_place, seen & (observed_place >= 0), names)
     source = observations.text["source"][0]
-    observed = _in_order(observations, np.flatnonzero(chosen), observed_place, source)
+    observed = _in_order(
+        observations, np.flatnonzero(seen & (observed_place >= 0)), observed_place, source
+    )
     truth = ObservationColumns(
         place=observed_place[observed],
         valid=observations.time["valid"][observed],
@@ -148,9 +150,26 @@ def _history(
         value=observations.value[observed],
         flagged=observations.flagged[observed],
     )
+    judged = judge(
+        series.variable,
+        forecasts=_cases(series, told, told.forecaster),
+        observations=_cases(series, truth, source[observed]),
+        analysis=(analysis := _is_analysis(observations)[observed]),
+    )
+    told = replace(told, flagged=told.flagged | judged.forecasts.flagged)
+    chosen = np.flatnonzero(judged.chosen)
+    truth = replace(truth, flagged=truth.flagged | judged.observations.flagged).take(chosen)
+    against = {
+        names[place]: ANALYSIS if is_analysis else STATION
+        for place, is_analysis in zip(truth.place.tolist(), analysis[chosen], strict=True)
+    }
     position = _positions(names, places, forecasts.position[stated], told.place)
-    told, truth = _doubted(series, told, truth)
     return History(series, names, forecasters, position, told, truth, against)
+
+
+def _is_analysis(rows: _Rows) -> Flags:
+    kinds, kind_names = rows.kind
+    return np.array([name == ANALYSIS for name in kind_names] or [False])[kinds]
 
 
 def _in_order(rows: _Rows, chosen: Ints, place: Ints, who: Ints) -> Ints:
@@ -158,21 +177,6 @@ def _in_order(rows: _Rows, chosen: Ints, place: Ints, who: Ints) -> Ints:
     times = [rows.time[name][chosen] for name in ("received", "known")]
     keys = (rows.value[chosen], rows.time["valid"][chosen], who[chosen], place[chosen], *times)
     return chosen[np.lexsort(keys)]
-
-
-def _doubted(
-    series: Series, told: ForecastColumns, truth: ObservationColumns
-) -> tuple[ForecastColumns, ObservationColumns]:
-    """The columns with the flags of the context checks too, each as of the row's own known_at."""
-    first, second = check_context(
-        series.variable,
-        forecasts=_cases(series, told, told.forecaster),
-        observations=_cases(series, truth, np.zeros(len(truth.place), dtype=np.int64)),
-    )
-    return (
-        replace(told, flagged=told.flagged | first.flagged),
-        replace(truth, flagged=truth.flagged | second.flagged),
-    )
 
 
 def _cases(series: Series, rows: ForecastColumns | ObservationColumns, who: Ints) -> Cases:
@@ -206,24 +210,6 @@ def _forecasters(rows: _Rows, mine: Flags) -> tuple[Ints, tuple[str, ...]]:
     for pair, label in labels.items():
         codes[pair] = names.index(label)
     return codes[pairs], names
-
-
-def _one_kind(
-    rows: _Rows, place: Ints, usable: Flags, names: tuple[str, ...]
-) -> tuple[Flags, dict[str, str]]:
-    """The observations of one kind and one source for each place: of stations and users where
-    there are any, else of analysis. Of several sources the one that observed most."""
-    kinds, kind_names = rows.kind
-    analysis = np.array([name == ANALYSIS for name in kind_names] or [False])[kinds]
-    source, source_names = rows.text["source"]
-    rank = np.zeros((len(names), 2, max(len(source_names), 1)), dtype=np.int64)
-    np.add.at(rank, (place[usable], analysis[usable].astype(np.int64), source[usable]), 1)
-    kind = (rank[:, 0].sum(axis=1) == 0).astype(np.int64)
-    best = rank[np.arange(len(names)), kind].argmax(axis=1)
-    chosen = usable & (kind[place] == analysis) & (best[place] == source)
-    heard = rank.sum(axis=(1, 2)) > 0
-    labels = np.where(kind == 1, ANALYSIS, STATION)
-    return chosen, {name: str(labels[code]) for code, name in enumerate(names) if heard[code]}
 
 
 def _positions(
