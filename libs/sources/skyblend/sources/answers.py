@@ -1,6 +1,7 @@
 """Reading JSON answers as columns: types are checked, and what is wrong is named by its path."""
 
 import json
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,16 @@ from skyblend.sources.contract import BadPayload, Payload
 
 _NUMBERS = {float, int, type(None)}
 _SAMPLE = 80
+_QUOTE = ord('"')
+_ENDS_KEY = np.isin(np.arange(256), list(b": \t\r\n"))
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A body that was read; not `plain` where `true` or `false` may stand among its numbers."""
+
+    value: object
+    plain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +34,7 @@ class Answers:
         """The refusal of this source, with what came cut short."""
         return BadPayload(self.source, where=where, expected=expected, got=got[:_SAMPLE])
 
-    def json(self, payload: Payload) -> object:
+    def json(self, payload: Payload) -> Json | None:
         """The body as JSON; None for an answer without content (204, 304). Raises BadPayload."""
         if payload.status in (204, 304):
             return None
@@ -37,13 +48,13 @@ class Answers:
             near = body.decode("utf-8", "replace")[max(error.pos - 20, 0) :][:_SAMPLE]
             raise self.bad(where, "JSON", f"{error.msg.split(':')[0]}: {near!r}") from error
         self._check_keys(body, value)
-        return value
+        return Json(value, b"true" not in body and b"false" not in body)
 
     def _check_keys(self, body: bytes, value: object) -> None:
         """That no object names a key twice: the reader would take the last, and nobody knows which
         is right. Keys are counted first, which costs next to nothing."""
         try:
-            if body.count(b'":') + body.count(b'" :') > _keys(value):
+            if _written_keys(body) > _keys(value):
                 json.loads(body, object_pairs_hook=self._once)
         except RecursionError as error:
             raise self.bad(
@@ -86,22 +97,51 @@ class Answers:
             raise self.bad(where, f"a number from {low:g} to {high:g}", str(value))
         return float(value)
 
-    def column(self, values: object, where: str, length: int) -> NDArray[np.float64]:
-        """An array of numbers and nulls as float64, null as NaN.
+    def columns(
+        self, arrays: Sequence[object], wheres: Sequence[str], length: int, *, plain: bool
+    ) -> NDArray[np.float64]:
+        """Arrays of numbers and nulls as rows of float64 [arrays, length], null as NaN.
 
-        Raises BadPayload for any other type or length.
+        Raises BadPayload for any other type or length. `plain` is that of the body: what packs as a
+        number is one then, and no type is asked for.
         """
-        items = self.sequence(values, where)
-        if len(items) != length:
-            raise self.bad(where, f"{length} values", str(len(items)))
+        table = np.empty((len(arrays), length))
+        numbers = struct.Struct(f"{length}d")
+        for row, values, where in zip(table, arrays, wheres, strict=True):
+            items = self.sequence(values, where)
+            if len(items) != length:
+                raise self.bad(where, f"{length} values", str(len(items)))
+            try:
+                if not plain:
+                    self._check_types(items, where)
+                numbers.pack_into(row.data, 0, *items)
+            except (struct.error, OverflowError):
+                self._check_types(items, where)
+                row[:] = np.array(items, dtype=np.float64)
+        if not np.isfinite(table.sum()):
+            self._check_finite(table, arrays, wheres)
+        return table
+
+    def _check_types(self, items: Sequence[object], where: str) -> None:
         if not _NUMBERS.issuperset(map(type, items)):
             index = next(i for i, item in enumerate(items) if type(item) not in _NUMBERS)
             raise self.bad(f"{where}[{index}]", "a number or null", kind(items[index]))
-        column = np.array(items, dtype=np.float64)
-        if np.isinf(column).any():
-            index = int(np.argmax(np.isinf(column)))
-            raise self.bad(f"{where}[{index}]", "a finite number", str(items[index]))
-        return column
+
+    def _check_finite(
+        self, table: NDArray[np.float64], arrays: Sequence[object], wheres: Sequence[str]
+    ) -> None:
+        infinite = np.isinf(table)
+        if infinite.any():
+            row, index = (int(at[0]) for at in np.nonzero(infinite))
+            got = str(self.sequence(arrays[row], wheres[row])[index])
+            raise self.bad(f"{wheres[row]}[{index}]", "a finite number", got)
+
+
+def _written_keys(body: bytes) -> int:
+    """How many quotation marks stand before a colon or a blank: one or more for each key."""
+    letters = np.frombuffer(body, np.uint8)
+    after = letters[1:][letters[:-1] == _QUOTE]
+    return int(np.count_nonzero(_ENDS_KEY[after]))
 
 
 def _keys(value: object) -> int:

@@ -3,16 +3,13 @@
 What is asked is explicit: GMT, m/s, every variable and every model by name. Which endpoint answered
 is what the payload says, else previous runs where keys end in `_previous_dayN`, else what the URL
 says, else a forecast, which always reaches into the future: a body whose last time is more than a
-day before its receipt is an archive's. An archive is an analysis and kept as observations of that
-kind.
+day before its receipt is an archive's.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import numpy as np
-from numpy.typing import NDArray
 from skyblend.protos.v1.records_pb2 import Place
 from skyblend.sources.contract import (
     Attribution,
@@ -20,12 +17,11 @@ from skyblend.sources.contract import (
     Payload,
     Request,
     Schedule,
-    Times,
     UnknownField,
 )
-from skyblend.sources.open_meteo_answer import NAME, Asked, Reader, Run, read
-from skyblend.sources.series import Series, forecasts, observations
-from skyblend.sources.times import DAY, instant, wall_times
+from skyblend.sources.open_meteo_answer import Reader
+from skyblend.sources.open_meteo_records import PUBLICATION_DELAY, endpoint_of, records_of
+from skyblend.sources.open_meteo_terms import NAME, Asked, read
 
 MODELS = (
     "ecmwf_ifs025",
@@ -57,10 +53,6 @@ DAILY = ("temperature_2m_max", "temperature_2m_min", "precipitation_sum")
 _NOT_ARCHIVED = ("visibility", "precipitation_probability", "wind_gusts_10m")
 ARCHIVED = tuple(name for name in HOURLY if name not in _NOT_ARCHIVED)
 PREVIOUS = tuple(f"temperature_2m_previous_day{day}" for day in range(1, 8))
-
-# A global run is public four to six hours after its initialisation.
-PUBLICATION_DELAY = timedelta(hours=6)
-_DELAY = np.timedelta64(PUBLICATION_DELAY)
 
 FORECAST_DAYS = 10
 RECENT_DAYS = 3  # asked again every few hours, so that a late or corrected hour is seen
@@ -122,8 +114,8 @@ class OpenMeteo:
         yield from (UnknownField(name) for name in reader.unknown)
         yield from reader.refusals
         if runs:
-            endpoint = _endpoint(payload, reader.asked, runs)
-            yield from _records(endpoint, runs, payload, reader.asked)
+            endpoint = endpoint_of(payload, reader.asked, runs)
+            yield from records_of(endpoint, runs, payload, reader.asked)
 
 
 def _request(
@@ -197,112 +189,6 @@ def weight(places: int, asked: Mapping[str, str], days: int) -> float:
     models = max(1, len([name for name in asked.get("models", "").split(",") if name]))
     tenths = len(names) * models / 10
     return places * max(1.0, tenths, days / 14 * tenths)
-
-
-def _endpoint(payload: Payload, asked: Asked, runs: Sequence[Run]) -> str:
-    if payload.endpoint:
-        return payload.endpoint
-    if any(run.day is not None for run in runs):
-        return "previous_runs"
-    if asked.endpoint:
-        return asked.endpoint
-    newest = max((run.valid_at.max() for run in runs if len(run.valid_at)), default=None)
-    is_past = newest is not None and newest < instant(payload.received_at) - DAY
-    return "archive" if is_past else "forecast"
-
-
-def _records(
-    endpoint: str, runs: Sequence[Run], payload: Payload, asked: Asked
-) -> Iterator[Decoded]:
-    received_at = instant(payload.received_at)
-    if endpoint == "previous_runs":
-        yield from forecasts(NAME, _previous(runs, received_at))
-        return
-    newest = [run for run in runs if run.day is None]
-    if endpoint.startswith("archive"):
-        is_late = endpoint == "archive_backfill" or payload.upload
-        yield from observations(NAME, "analysis", _analyses(newest, received_at, is_late))
-    elif endpoint == "single_run":
-        yield from forecasts(NAME, _single(newest, received_at, asked.params.get("run", "")))
-    else:
-        yield from forecasts(NAME, _live(newest, received_at))
-
-
-def _live(runs: Iterable[Run], received_at: np.datetime64) -> Iterator[Series]:
-    """Forecasts issued at the hour of receipt; what was over by then is none."""
-    issued_at = received_at.astype("datetime64[h]").astype("datetime64[us]")
-    for run in runs:
-        yield _series(run, run.valid_at >= issued_at, issued_at, received_at)
-
-
-def _single(runs: Iterable[Run], received_at: np.datetime64, run_time: str) -> Iterator[Series]:
-    """The run that the request names; the answer does not repeat it."""
-    try:
-        issued_at = wall_times([run_time])[0]
-    except ValueError as error:
-        raise read.bad("the request", "run=YYYY-MM-DDTHH:MM", repr(run_time)) from error
-    known_at = min(issued_at + _DELAY, received_at)
-    for run in runs:
-        yield _series(run, run.valid_at >= issued_at, issued_at, known_at)
-
-
-def _previous(runs: Sequence[Run], received_at: np.datetime64) -> Iterator[Series]:
-    """Day N was issued N x 24 h before its valid time, and known a publication delay later.
-
-    The newest run (no suffix, or day 0) is left out: when it was issued is unknown.
-    """
-    if not any(run.day is not None for run in runs):
-        raise read.bad("$.hourly", "keys with _previous_day1 to _previous_day7", "none")
-    for run in runs:
-        if not run.day:
-            continue
-        for one in (run, *_daily_extremes(run)):
-            issued_at = one.valid_at - run.day * DAY
-            known_at = np.minimum(issued_at + _DELAY, received_at)
-            yield _series(one, issued_at <= received_at, issued_at, known_at)
-
-
-def _daily_extremes(run: Run) -> Iterator[Run]:
-    """The extremes of a run's temperature over complete UTC days, hours 00 to 23.
-
-    The provider's own daily values are those extremes.
-    """
-    hours = run.values.get("temperature_2m")
-    if hours is None:
-        return
-    days = run.valid_at.astype("datetime64[D]")
-    starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
-    complete = starts[np.diff(starts, append=len(days)) == 24]
-    if not complete.size:
-        return
-    table = hours[complete[:, None] + np.arange(24)]
-    values = {"temperature_2m_max": table.max(axis=1), "temperature_2m_min": table.min(axis=1)}
-    yield replace(run, valid_at=days[complete] + DAY, period=86400, values=values)
-
-
-def _analyses(runs: Sequence[Run], received_at: np.datetime64, is_late: bool) -> Iterator[Series]:
-    """Observations of what is over, known when received; `is_late`: a publication delay later."""
-    models = sorted({run.model for run in runs})
-    if len(models) > 1:
-        raise read.bad("$", "the analysis of one model", ", ".join(models))
-    for run in runs:
-        known_at = np.minimum(run.valid_at + _DELAY, received_at) if is_late else received_at
-        yield _series(run, run.valid_at <= received_at, run.valid_at, known_at)
-
-
-def _series(run: Run, kept: NDArray[np.bool_], issued_at: Times, known_at: Times) -> Series:
-    """The kept rows of a run with their times."""
-    period = run.period
-    return Series(
-        place=run.place,
-        model=run.model,
-        member=run.member,
-        issued_at=issued_at if isinstance(issued_at, np.datetime64) else issued_at[kept],
-        valid_at=run.valid_at[kept].astype("datetime64[us]"),
-        known_at=known_at if isinstance(known_at, np.datetime64) else known_at[kept],
-        period=period if isinstance(period, int) else period[kept],
-        values={name: column[kept] for name, column in run.values.items()},
-    )
 
 
 open_meteo = OpenMeteo()

@@ -5,53 +5,21 @@ the request. Each place of a list stands for itself: where one is bad it is refu
 go on; where all are bad the payload is.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
+from numpy.typing import NDArray
 from skyblend.sources import axes
-from skyblend.sources.answers import Answers, kind
+from skyblend.sources.answers import Json, kind
 from skyblend.sources.axes import Axis
 from skyblend.sources.contract import BadPayload, Payload, Periods, Refusal
+from skyblend.sources.open_meteo_terms import Asked, Key, meaning, read
 from skyblend.sources.series import Column, Position
 from skyblend.sources.times import Instants
-from skyblend.weather.units import convert, is_convertible
+from skyblend.weather.units import UNITS, convert, is_convertible
 from skyblend.weather.variables import BY_NAME
 
-NAME = "open_meteo"
-read = Answers(NAME)
-
-# The names before October 2023 are still answered as asked.
-_LEGACY = {
-    "windspeed_10m": "wind_speed_10m",
-    "windgusts_10m": "wind_gusts_10m",
-    "winddirection_10m": "wind_direction_10m",
-    "relativehumidity_2m": "relative_humidity_2m",
-    "dewpoint_2m": "dew_point_2m",
-    "weathercode": "weather_code",
-    "cloudcover": "cloud_cover",
-}
-_DAILY = ("temperature_2m_max", "temperature_2m_min", "precipitation_sum")
-_HOURLY = (*(name for name in BY_NAME if name not in _DAILY), *_LEGACY)
-
-
-def _pattern(names: Iterable[str]) -> re.Pattern[str]:
-    longest_first = "|".join(sorted(names, key=len, reverse=True))
-    return re.compile(
-        rf"({longest_first})(?:_previous_day([0-7]))?(?:_member(\d\d))?(?:_([a-z][a-z0-9_]*))?"
-    )
-
-
-_KEYS = {"hourly": _pattern(_HOURLY), "daily": _pattern(_DAILY)}
-# A suffix is a model where it was asked for, or begins as a service's or a model's name does;
-# `_low` of a cloud cover and `_mean` of a day do neither.
-_MODEL = re.compile(
-    r"(?:archive_)?(?:best_match|ecmwf|ncep|gfs|gefs|hrrr|nbm|nam_|dwd|icon|cmc|gem|jma|kma"
-    r"|meteofrance|arpege|arome|ukmo|metno|knmi|dmi|meteoswiss|geosphere|chmi|cma|italia_meteo"
-    r"|bom|era5|cerra)(?:_?[a-z0-9_]+)?"
-)
 # Blocks and facts of an answer; some carry no record and are passed over.
 _UNUSED = ("current", "current_weather", "minutely_15")
 _KNOWN = {
@@ -60,77 +28,7 @@ _KNOWN = {
     *(f"{name}{tail}" for name in ("hourly", "daily", *_UNUSED) for tail in ("", "_units")),
 }
 
-# Which unit an asked parameter gives; the first choice is the provider's default.
-_TEMPERATURE = ("temperature_unit", {"celsius": "°C", "fahrenheit": "°F"})
-_WIND = ("wind_speed_unit", {"kmh": "km/h", "ms": "m/s", "mph": "mp/h", "kn": "kn"})
-_WATER = ("precipitation_unit", {"mm": "mm", "inch": "inch"})
-_UNIT_ASKED = {
-    "temperature_2m": _TEMPERATURE,
-    "temperature_2m_max": _TEMPERATURE,
-    "temperature_2m_min": _TEMPERATURE,
-    "dew_point_2m": _TEMPERATURE,
-    "wind_speed_10m": _WIND,
-    "wind_gusts_10m": _WIND,
-    "precipitation": _WATER,
-    "precipitation_sum": _WATER,
-    "snowfall": ("precipitation_unit", {"mm": "cm", "inch": "inch"}),
-    "visibility": ("precipitation_unit", {"mm": "m", "inch": "ft"}),
-}
-_UNIT_FIXED = {"%": "%", "hPa": "hPa", "deg": "°", "W/m2": "W/m²", "wmo": "wmo code"}
-
-_ENDPOINT_OF_HOST = (
-    ("previous-runs", "previous_runs"),
-    ("archive-api", "archive"),
-    ("historical-forecast", "archive"),
-    ("single-runs", "single_run"),
-)
 _FARTHEST = 2.0  # degrees between the place asked for and the grid cell that answered
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the URL says was asked; not `known` where there is none."""
-
-    params: Mapping[str, str] = field(default_factory=dict)
-    models: tuple[str, ...] = ()
-    endpoint: str = ""
-    known: bool = False
-
-    @classmethod
-    def read(cls, url: str) -> "Asked":
-        """The parameters, whether repeated or in comma lists, and the endpoint by host and path.
-
-        Raises BadPayload for what is no URL.
-        """
-        if not url:
-            return cls()
-        try:
-            parts = urlsplit(url)
-            query = parse_qs(parts.query)
-        except ValueError as error:
-            raise read.bad("the request", "a URL", str(error)) from error
-        params = {key: ",".join(values) for key, values in query.items()}
-        if "windspeed_unit" in params:
-            params.setdefault("wind_speed_unit", params["windspeed_unit"])
-        models = tuple(name for name in params.get("models", "").split(",") if name)
-        hosts = (endpoint for part, endpoint in _ENDPOINT_OF_HOST if part in parts.netloc)
-        by_path = "archive" if parts.path.endswith("/archive") else "forecast"
-        return cls(params, models, next(hosts, by_path), True)
-
-    def unit(self, variable: str) -> str:
-        """The provider's unit of a variable under these parameters."""
-        if variable not in _UNIT_ASKED:
-            return _UNIT_FIXED[BY_NAME[variable].unit]
-        parameter, choices = _UNIT_ASKED[variable]
-        return choices.get(self.params.get(parameter, ""), next(iter(choices.values())))
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    variable: str
-    member: str
-    model: str
-    day: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +65,14 @@ class Reader:
     asked: Asked
     unknown: dict[str, None] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
+    _plain: bool = True
     _axes: dict[tuple[str, str], tuple[Sequence[object], Axis]] = field(default_factory=dict)
-    _keys: dict[tuple[str, str], _Key | None] = field(default_factory=dict)
+    _units: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def runs(self, body: object, payload: Payload) -> list[Run]:
+    def runs(self, body: Json, payload: Payload) -> list[Run]:
         """All runs of all places that are good. Raises BadPayload where none is."""
-        answers = _answers(body, payload)
+        self._plain = body.plain
+        answers = _answers(body.value, payload)
         runs: list[Run] = []
         refused: list[Refusal] = []
         for index, item in enumerate(answers):
@@ -223,28 +123,33 @@ class Reader:
 
     def _runs_of(self, block: _Block, place: Position) -> Iterator[Run]:
         groups: dict[tuple[str, str, int | None, int], dict[str, Column]] = {}
-        for key in block.columns:
-            meaning = self._meaning(block.name, key)
-            if meaning is None:
-                continue
-            model = self._model(meaning.model, f"{block.path}.{key}")
-            column = self._column(block, key, meaning.variable)
-            if column is not None:
-                period = BY_NAME[meaning.variable].default_period
-                group = groups.setdefault((model, meaning.member, meaning.day, period), {})
-                group.setdefault(meaning.variable, column)
+        for model, key, column in self._columns(block):
+            period = BY_NAME[key.variable].default_period
+            group = groups.setdefault((model, key.member, key.day, period), {})
+            group.setdefault(key.variable, column)
         for (model, member, day, period), columns in groups.items():
             length = period if block.name == "hourly" else block.axis.period
             yield Run(place, model, member, day, block.axis.valid_at, length, columns)
 
-    def _meaning(self, block: str, key: str) -> _Key | None:
+    def _columns(self, block: _Block) -> Iterator[tuple[str, Key, Column]]:
+        """The models' variables in canonical units, but those of which every value is missing."""
+        keys = {name: key for name in block.columns if (key := self._meaning(block.name, name))}
+        arrays = [block.columns[name] for name in keys]
+        wheres = [f"{block.path}.{name}" for name in keys]
+        table = read.columns(arrays, wheres, len(block.axis.valid_at), plain=self._plain)
+        blank: NDArray[np.bool_] = np.isnan(table).all(axis=1)
+        for row, (name, key) in enumerate(keys.items()):
+            model = self._model(key.model, wheres[row])
+            unit = self._unit(key.variable, block, name)
+            if not blank[row]:
+                yield model, key, convert(table[row], unit, BY_NAME[key.variable].unit)
+
+    def _meaning(self, block: str, name: str) -> Key | None:
         """What a key names; None for `time` and for what is unknown, which is noted."""
-        if (block, key) not in self._keys:
-            meaning = _meaning(block, key, self.asked.models)
-            if meaning is None and key != "time":
-                self.unknown[f"$.{block}.{key}"] = None
-            self._keys[block, key] = meaning
-        return self._keys[block, key]
+        key = meaning(block, name, self.asked.models)
+        if key is None and name != "time":
+            self.unknown[f"$.{block}.{name}"] = None
+        return key
 
     def _model(self, suffix: str, where: str) -> str:
         """The model that answered. With several asked and no suffix nobody can tell."""
@@ -255,33 +160,20 @@ class Reader:
             raise read.bad(where, expected, "none")
         return self.asked.models[0] if self.asked.models else ""
 
-    def _column(self, block: _Block, key: str, variable: str) -> Column | None:
-        """A variable in its canonical unit; None where every value is missing."""
-        length = len(block.axis.valid_at)
-        column = read.column(block.columns[key], f"{block.path}.{key}", length)
-        unit = self._unit(variable, block.units.get(key), f"{block.path}_units.{key}")
-        if np.isnan(column).all():
-            return None
-        return convert(column, unit, BY_NAME[variable].unit)
-
-    def _unit(self, variable: str, unit: object, where: str) -> str:
+    def _unit(self, variable: str, block: _Block, name: str) -> str:
         """The unit, checked: the one that was asked for, else any that converts."""
+        unit = block.units.get(name)
+        known = self._units.get((variable, unit)) if isinstance(unit, str) else None
+        if known is not None:
+            return known
         canonical = BY_NAME[variable].unit
+        where = f"{block.path}_units.{name}"
         if self.asked.known and unit != self.asked.unit(variable):
             raise read.bad(where, self.asked.unit(variable), kind(unit))
         if not isinstance(unit, str) or not is_convertible(unit, canonical):
             raise read.bad(where, f"a unit that converts to {canonical}", kind(unit))
-        return unit
-
-
-def _meaning(block: str, key: str, models: Sequence[str]) -> _Key | None:
-    match = _KEYS[block].fullmatch(key)
-    if match is None:
-        return None
-    name, day, member, suffix = match.groups()
-    if suffix and suffix not in models and not _MODEL.fullmatch(suffix):
-        return None
-    return _Key(_LEGACY.get(name, name), member or "", suffix or "", int(day) if day else None)
+        self._units[variable, unit] = canonical if UNITS[unit] == UNITS[canonical] else unit
+        return self._units[variable, unit]
 
 
 def _clear(run: Run) -> Run:

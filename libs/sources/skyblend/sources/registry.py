@@ -1,6 +1,6 @@
 """All sources, one line each."""
 
-from skyblend.sources.contract import Source
+from skyblend.sources.contract import Attribution, Source
 from skyblend.sources.nws_scs import nws_scs
 from skyblend.sources.open_meteo import open_meteo
 from skyblend.sources.tidy import tidy
@@ -17,6 +17,12 @@ def source(name: str) -> Source:
     if name not in SOURCES:
         raise KeyError(f"no source {name!r}; there are {', '.join(SOURCES)}")
     return SOURCES[name]
+
+
+def terms(name: str) -> Attribution:
+    """The terms of the data of a source as records name it; a name that only a tidy file states is
+    the user's own."""
+    return SOURCES.get(name, tidy).attribution
 
 
 def recognise(name: str, head: bytes) -> Source | None:
