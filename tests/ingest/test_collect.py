@@ -229,6 +229,29 @@ def test_a_refusal_is_stored_raw_and_a_refused_backfill_is_asked_again_in_an_hou
     assert sorted(provider.asked) == ["forecast a", "forecast a", "past a"]
 
 
+def mark(runtime, name, **counts):
+    """What preprocess writes last."""
+    said = {"source": "fake", "forecasts": 0, "observations": 0, "quarantined": 0}
+    said |= {"decoded_at": "2026-11-20T12:00:00Z", **counts}
+    runtime.storage.write(names.processed(name), json.dumps(said).encode())
+
+
+def test_a_backfill_of_which_all_was_refused_is_asked_again_in_an_hour(
+    runtime, provider, tick, add_places
+):
+    add_places("a")
+    first = next(name for name in tick().objects if "/once/" in name)
+    mark(runtime, first, quarantined=1)
+    tick(30 * MINUTE)
+    assert provider.asked.count("past a") == 1
+    second = next(name for name in tick(HOUR).objects if "/once/" in name)
+    assert second != first
+    assert provider.asked.count("past a") == 2
+    mark(runtime, second, observations=5, quarantined=1)
+    tick(3 * HOUR)
+    assert provider.asked.count("past a") == 2
+
+
 def test_what_was_stored_but_not_announced_is_announced_at_a_later_tick(runtime, tick, add_places):
     add_places("a")
     stored = sorted(tick().objects)
@@ -243,7 +266,7 @@ def test_what_was_stored_but_not_announced_is_announced_at_a_later_tick(runtime,
 def test_what_is_processed_is_not_announced_again(runtime, tick, add_places):
     add_places("a")
     for name in tick().objects:
-        runtime.storage.write(names.processed(name), b"{}")
+        mark(runtime, name, forecasts=1)
     for one in runtime.bus.lease(10):
         runtime.bus.ack(one.id)
     tick(3 * MINUTE)

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,13 @@ from skyblend.runtime.storage.memory import MemoryStorage
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CONTENT = b"source,place_id\nx,y\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+def mark(runtime, name, **counts):
+    """What preprocess writes last."""
+    said = {"source": "tidy", "forecasts": 0, "observations": 0, "quarantined": 0}
+    said |= {"decoded_at": "2026-11-20T12:00:00Z", **counts}
+    runtime.storage.write(names.processed(name), json.dumps(said).encode())
 
 
 @pytest.fixture
@@ -53,7 +61,7 @@ def test_it_is_announced(runtime, upload):
 def test_the_same_bytes_again_keep_the_first_time_and_are_not_announced_once_processed(
     runtime, upload
 ):
-    runtime.storage.write(names.processed(upload().object), b"{}")
+    mark(runtime, upload().object)
     again = upload(now=NOON + timedelta(hours=1), file_name="b.csv")
     assert (again.created, again.event) == (False, "")
     assert meta(runtime, again).received_at.ToDatetime(UTC) == NOON
@@ -63,7 +71,7 @@ def test_the_same_bytes_again_keep_the_first_time_and_are_not_announced_once_pro
 
 def test_a_source_that_is_named_only_now_has_the_file_processed_again(runtime, upload):
     first = upload()
-    runtime.storage.write(names.processed(first.object), b"{}")
+    mark(runtime, first.object)
     again = upload(source="tidy", collect=True)
     assert again.event
     assert runtime.storage.generation(names.processed(first.object)) == 0
@@ -127,7 +135,7 @@ def test_a_task_that_a_kill_left_unannounced_is_announced_after_days_of_rest(run
     # 1st and 2nd time, not the 3rd, 4th: what is left stays in mind.
     later = [reannounce(runtime, monday + i * timedelta(days=2)) for i in range(1, 4)]
     assert later == [[name], [], [name]]
-    runtime.storage.write(names.processed(name), b"{}")
+    mark(runtime, name)
     assert reannounce(runtime, monday + timedelta(days=20)) == []
 
 
@@ -152,7 +160,7 @@ def test_a_source_that_is_stated_later_counts_whenever_the_process_is_killed(run
     storage = KilledAtDelete()
     runtime = replace(runtime, storage=storage)
     stored = store(runtime, io.BytesIO(b"x"), file_name="a.csv", now=NOON)
-    storage.write(names.processed(stored.object), b"{}")
+    mark(runtime, stored.object)
     storage.at = at
     with pytest.raises(Killed):
         store(runtime, io.BytesIO(b"x"), file_name="a.csv", source="tidy", now=NOON)
@@ -180,3 +188,12 @@ def test_what_stays_unprocessed_is_announced_ever_more_seldom(runtime, upload):
     passes = [NOON + i * timedelta(minutes=3) for i in range(16)]
     announced = [i + 1 for i, now in enumerate(passes) if reannounce(runtime, now)]
     assert announced == [1, 2, 4, 8, 16]
+
+
+def test_stating_another_source_does_not_empty_what_a_file_gave(runtime, upload):
+    stored = upload()
+    mark(runtime, stored.object, forecasts=3)
+    with pytest.raises(BadUpload, match="gave 3 records as tidy; expected that source or none"):
+        upload(source="nws_scs")
+    assert runtime.storage.generation(names.processed(stored.object))
+    assert upload(source="tidy").object == stored.object

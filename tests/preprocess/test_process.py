@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from skyblend.preprocess import quarantine
 from skyblend.preprocess.compaction import compact_closed_days
+from skyblend.preprocess.mark import write_mark
 from skyblend.preprocess.process import process
 from skyblend.preprocess.replay import replay
 from skyblend.protos.v1.events_pb2 import RawStored
@@ -88,6 +89,17 @@ def test_after_a_kill_before_the_mark_all_is_done_again(runtime, collected, open
     runtime.storage.delete(names.processed(first.raw))
     assert collected(one) == first
     assert objects(runtime) == before
+
+
+def test_a_mark_made_before_something_was_stated_is_no_mark(runtime, take_in):
+    """A decoding that began before the statement may write its mark after it."""
+    rows = b"place_id,latitude,longitude,elevation,observed_at,temperature_2m\n"
+    rows += b"a,48,11,500,2026-11-19T10:00:00Z,4.5\n"
+    early = take_in(rows, collect=False)
+    late = take_in(rows, collect=True)
+    write_mark(runtime.storage, early)
+    assert process(runtime, RawStored(object=late.raw), now=NOW).stated == late.stated
+    assert places.read(runtime.storage)["a"].collect
 
 
 def test_a_bad_answer_leaves_the_others_whole(runtime, collected, open_meteo):

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from skyblend.ingest import raw
+from skyblend.ingest.outcome import outcome
 from skyblend.protos.v1.records_pb2 import Place
 from skyblend.runtime import names
 from skyblend.runtime.storage import Storage
@@ -22,6 +23,7 @@ from skyblend.sources.contract import Request, Schedule, Source
 LARGEST_TASK = 100  # answers, and places, of one raw object
 PARALLEL = 4  # tasks of one source that are fetched at the same time
 _REFUSED = timedelta(hours=1)
+_ATTEMPTS = 24  # of a back-fill whose answers all turn out to be useless
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ANY_SLOT = datetime(2000, 1, 1, tzinfo=UTC)  # names a back-fill, whatever days it asks for
 
@@ -121,12 +123,28 @@ def _once(
     """One task for each place: a place that is added later does not ask for the others again."""
     for place in places:
         naming = [*source.requests(schedule.endpoint, [place], slot=_ANY_SLOT, options=options)]
-        name = task_name(source.name, schedule.endpoint, None, naming)
-        if storage.generation(name):
+        name = _open_attempt(storage, source.name, schedule.endpoint, digest(naming), tick=tick)
+        if name is None:
             continue
         calls = (*source.requests(schedule.endpoint, [place], slot=tick, options=options),)
         if not storage.generation(refused_name(source.name, schedule.endpoint, tick, calls)):
             yield Task(schedule.endpoint, None, calls, name)
+
+
+def _open_attempt(
+    storage: Storage, source: str, endpoint: str, asked: str, *, tick: datetime
+) -> str | None:
+    """The raw object that the answers of a back-fill shall become: None where it is there, unless
+    all of it was refused an hour ago or earlier; then it is another one."""
+    for attempt in range(_ATTEMPTS):
+        again = hashlib.sha256(f"{asked} {attempt}".encode()).hexdigest()
+        name = names.answers(source, endpoint, None, again if attempt else asked)
+        if not storage.generation(name):
+            return name
+        found = outcome(storage, name)
+        if found is None or not found.is_fruitless or tick - found.decoded_at < _REFUSED:
+            return None
+    return None
 
 
 def refused_name(source: str, endpoint: str, tick: datetime, calls: Sequence[Request]) -> str:

@@ -9,6 +9,7 @@ from typing import IO, BinaryIO, cast
 
 from google.protobuf.json_format import MessageToJson, Parse
 from skyblend.ingest.announce import announce
+from skyblend.ingest.outcome import outcome
 from skyblend.protos.v1.events_pb2 import RawStored
 from skyblend.protos.v1.records_pb2 import Upload
 from skyblend.runtime import names
@@ -62,6 +63,7 @@ def store(
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
         meta.sha256, meta.size = _spool(stream, spool, runtime.settings.upload_limit)
         name = names.upload(meta.sha256)
+        _check_restated(runtime, name, meta.source)
         kept, is_news = _keep_meta(
             runtime, name, meta
         )  # before the bytes: whoever finds them finds it
@@ -80,6 +82,16 @@ def _spool(stream: IO[bytes], spool: IO[bytes], limit: int) -> tuple[str, int]:
         spool.write(piece)
     spool.seek(0)
     return sha256.hexdigest(), size
+
+
+def _check_restated(runtime: Runtime, name: str, source: str) -> None:
+    """A file that was read as one source is not to be emptied by stating another."""
+    found = outcome(runtime.storage, name) if source else None
+    if found is not None and found.records and found.source != source:
+        raise BadUpload(
+            f"source: this file gave {found.records} records as {found.source}; "
+            f"expected that source or none, got {source}"
+        )
 
 
 def _keep_meta(runtime: Runtime, name: str, given: Upload) -> tuple[Upload, bool]:

@@ -28,6 +28,7 @@ class Processed:
     latest_places: list[str]
     received_at: str
     decoded_at: str
+    stated: str = ""  # what of the raw object was stated when it was decoded
 
 
 def read_mark(storage: Storage, raw: str) -> Processed | None:

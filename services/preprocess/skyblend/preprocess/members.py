@@ -35,6 +35,11 @@ class Origin:
     def day(self) -> date:
         return self.received_at.date()
 
+    @property
+    def stated(self) -> str:
+        """What was said of it by people and may be said anew: it is to be decoded again then."""
+        return f"{self.source} collect" if self.collect else self.source
+
 
 @dataclass(frozen=True, slots=True)
 class Member:

@@ -35,9 +35,10 @@ def process(runtime: Runtime, event: RawStored, *, now: datetime, force: bool = 
     with `force`. Bad content becomes quarantine entries; raises StorageError for our own
     trouble."""
     with trace() as trace_id:
+        source = origin(runtime.storage, event.object)
         done = None if force else read_mark(runtime.storage, event.object)
-        if done is None:
-            done = _decode(runtime, origin(runtime.storage, event.object), now=now)
+        if done is None or done.stated != source.stated:
+            done = _decode(runtime, source, now=now)
             write_mark(runtime.storage, done)
             _report(done)
         runtime.bus.publish(_ready(done), trace=trace_id)
@@ -93,6 +94,7 @@ def _processed(runtime: Runtime, source: Origin, taken: Intake, *, now: datetime
         latest_places=sorted(taken.latest.places),
         received_at=written(source.received_at),
         decoded_at=written(now),
+        stated=source.stated,
     )
 
 
