@@ -137,7 +137,7 @@ class Reader:
         arrays = [block.columns[name] for name in keys]
         wheres = [f"{block.path}.{name}" for name in keys]
         table = read.columns(arrays, wheres, len(block.axis.valid_at), plain=self._plain)
-        blank: NDArray[np.bool_] = np.isnan(table).all(axis=1)
+        blank: NDArray[np.bool_] = np.logical_and.reduce(np.isnan(table), axis=1)
         for row, (name, key) in enumerate(keys.items()):
             model = self._model(key.model, wheres[row])
             unit = self._unit(key.variable, block, name)

@@ -142,7 +142,7 @@ def _zip(name: str, stream: BinaryIO, budget: Budget) -> Iterator[Unpacked | Los
     _check_directory(name, stream)
     with _zip_file(name, stream) as archive:
         for entry in archive.infolist():
-            if entry.is_dir():
+            if entry.filename.endswith("/"):  # is_dir fails where the name is empty
                 continue
             budget.count(name)
             yield from _zip_member(archive, entry, budget)

@@ -19,6 +19,11 @@ from skyblend.runtime.tables import columns
 from skyblend.weather.quality import Flag
 
 _UTC = pa.timestamp("us", tz="UTC")
+# Columns that readers choose by; the bounds of values are asked by nobody.
+_CHOSEN = {
+    *("source", "model", "place_id", "period", "raw"),
+    *("issued_at", "valid_at", "observed_at", "known_at", "received_at"),
+}
 
 
 class RecordFiles:
@@ -61,6 +66,7 @@ class RecordFiles:
                 schema,
                 compression="zstd",
                 compression_level=1,
+                write_statistics=[name for name in schema.names if name in _CHOSEN],
                 store_schema=False,  # texts are plain strings to a reader
             )
         return self._writers[kind]

@@ -72,11 +72,26 @@ class Rows:
     @property
     def key(self) -> list[NDArray[np.int64]]:
         """The columns of the key and of known_at, as integers."""
-        codes = [
-            self.texts[name].codes.astype(np.int64) for name in _TEXTS[self.kind] if name != "kind"
+        return [self.end.view(np.int64), *self.run_key]
+
+    @property
+    def run_key(self) -> list[NDArray[np.int64]]:
+        """The columns of the key and of known_at but the time that a row speaks of, as integers."""
+        times = [self.times[name] for name in ("issued_at", "known_at") if name in self.times]
+        codes = [self.texts[name].codes for name in _TEXTS[self.kind] if name != "kind"]
+        return [
+            *(column.view(np.int64) for column in times),
+            *(column.astype(np.int64) for column in (*codes, self.period)),
         ]
-        times = [self.times[name].view(np.int64) for name in (*_TIMES[self.kind], "known_at")]
-        return [*times, *codes, self.period.astype(np.int64)]
+
+    @property
+    def run_starts(self) -> NDArray[np.int64]:
+        """The first row of each run: of rows that follow one another and share the `run_key`."""
+        changes = np.ones(self.count, bool)
+        changes[1:] = False
+        for column in self.run_key:
+            changes[1:] |= column[1:] != column[:-1]
+        return np.flatnonzero(changes)
 
     @property
     def end(self) -> NDArray[np.datetime64]:

@@ -4,7 +4,7 @@ for each value. Protobuf writes a packed column as tag, length and the numbers i
 order."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from skyblend.protos.v1.records_pb2 import Latest, Run, RunSeries
 from skyblend.protos.v1.variables_pb2 import Variable
 
 SeriesKey = tuple[str, int]  # variable, period in s
+Buffer = bytes | memoryview
 Points = tuple[NDArray[np.int64], NDArray[np.float64]]  # seconds since 1970, ascending; values
 
 _VALID_AT = RunSeries.DESCRIPTOR.fields_by_name["valid_at"].number
@@ -23,17 +24,22 @@ _RUNS = Latest.DESCRIPTOR.fields_by_name["runs"].number
 def run(head: Run, series: Mapping[SeriesKey, Sequence[Points]]) -> Run:
     """`head` with its series, in the order of variable and period; of two values for one time the
     later one stays."""
-    parts = [
-        _field(_SERIES, _head(*key) + _columns(_joined(series[key])))
-        for key in sorted(series, key=_order)
-    ]
-    return Run.FromString(head.SerializeToString() + b"".join(parts))
+    parts: list[Buffer] = [head.SerializeToString()]
+    for key in sorted(series, key=_order):
+        columns = _columns(_joined(series[key]))
+        start = _head(*key)
+        size = len(start) + sum(map(_bytes, columns))
+        parts += [_tag(_SERIES, size), start, *columns]
+    return Run.FromString(b"".join(parts))
 
 
 def latest(place: str, runs: Iterable[Run]) -> bytes:
     """The object of a place."""
-    parts = [_field(_RUNS, one.SerializeToString(deterministic=True)) for one in runs]
-    return Latest(place_id=place).SerializeToString() + b"".join(parts)
+    parts = [Latest(place_id=place).SerializeToString()]
+    for one in runs:
+        content = one.SerializeToString(deterministic=True)
+        parts += [_tag(_RUNS, len(content)), content]
+    return b"".join(parts)
 
 
 def _order(key: SeriesKey) -> tuple[int, int]:
@@ -54,15 +60,22 @@ def _joined(parts: Sequence[Points]) -> Points:
     return seconds, values[::-1][last]
 
 
-def _columns(points: Points) -> bytes:
+def _columns(points: Points) -> list[Buffer]:
     seconds, values = (
-        column.astype(kind).tobytes() for column, kind in zip(points, ("<i8", "<f8"), strict=True)
+        np.ascontiguousarray(column, kind).data
+        for column, kind in zip(points, ("<i8", "<f8"), strict=True)
     )
-    return _field(_VALID_AT, seconds) + _field(_VALUE, values)
+    return [_tag(_VALID_AT, seconds.nbytes), seconds, _tag(_VALUE, values.nbytes), values]
 
 
-def _field(number: int, content: bytes) -> bytes:
-    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+def _bytes(buffer: Buffer) -> int:
+    return buffer.nbytes if isinstance(buffer, memoryview) else len(buffer)
+
+
+@lru_cache(1024)
+def _tag(number: int, size: int) -> bytes:
+    """What stands before a field of so many bytes."""
+    return bytes([number << 3 | 2]) + _varint(size)
 
 
 def _varint(number: int) -> bytes:
