@@ -265,6 +265,7 @@ def test_a_forecast_at_a_past_time_uses_what_was_known(run: Run, files: tuple[Pa
     # No model yet: the mean of 1.25 and 0.1.
     assert issued["series"]["temperature_2m/0"]["mean"] == [pytest.approx(0.675)]
     assert issued["sources"] == ["alpha", "beta"]
+    assert issued["attribution"] == ["Uploaded by the user"]
     late = run("forecast", "--place", "Ulm", "--at", "2024-03-01T00:00Z")
     assert late.exit_code == 1
     newest = "no fresh source: the newest forecast is of 2024-01-01T00:00Z"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from skyblend.predict.serve.app import Wsgi, create_app
-from skyblend.protos.v1.records_pb2 import Latest, Place, Run
+from skyblend.protos.v1.records_pb2 import Attribution, Latest, Place, Run
 from skyblend.protos.v1.variables_pb2 import Variable
 from skyblend.runtime import names, places
 from skyblend.runtime.bus.sqlite import SqliteBus
@@ -21,6 +21,9 @@ from werkzeug.test import EnvironBuilder
 
 NOW = datetime(2026, 11, 20, 10, 20, tzinfo=UTC)
 HOUR = 3600
+TERMS = Attribution(
+    text="Weather data by Open-Meteo.com", url="https://open-meteo.com/", licence="CC BY 4.0"
+)
 
 
 @pytest.fixture
@@ -55,7 +58,7 @@ def run_of() -> Callable[..., Run]:
         step: int = HOUR,
     ) -> Run:
         begin = int((first or NOW.replace(minute=0)).timestamp())
-        run = Run(source="open_meteo", model=model)
+        run = Run(source="open_meteo", model=model, attribution=TERMS)
         run.issued_at.FromDatetime(issued_at)
         run.known_at.FromDatetime(issued_at + timedelta(hours=1))
         run.received_at.FromDatetime(issued_at + timedelta(hours=1))

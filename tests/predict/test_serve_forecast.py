@@ -206,6 +206,11 @@ def test_the_answer_tells_what_it_was_made_of(call: Call) -> None:
                 "model": "gfs",
                 "issued_at": "2026-11-20T06:20:00Z",
                 "age_hours": 4.0,
+                "attribution": {
+                    "text": "Weather data by Open-Meteo.com",
+                    "url": "https://open-meteo.com/",
+                    "licence": "CC BY 4.0",
+                },
             }
         ],
         "missing": [],

@@ -8,7 +8,7 @@ import pytest
 from skyblend.predict.serve import ledger
 from skyblend.predict.serve.issue import issue
 from skyblend.protos.v1.events_pb2 import ModelPromoted, RawStored, RecordsReady
-from skyblend.protos.v1.records_pb2 import Place, Run
+from skyblend.protos.v1.records_pb2 import Attribution, Place, Run
 from skyblend.runtime.bus.push import encode
 from skyblend.runtime.place import Runtime
 
@@ -163,6 +163,32 @@ def test_series_for_the_chart(call: Call) -> None:
     assert (got["unit"], got["period"], got["model"]) == ("degC", 0, None)
     assert got["time"][1] - got["time"][0] == 3600
     assert call("/v1/series").json == got
+
+
+@pytest.mark.usefixtures("served")
+def test_the_terms_of_the_data_are_told_once_for_the_page_and_for_each_source(call: Call) -> None:
+    terms = {
+        "text": "Weather data by Open-Meteo.com",
+        "url": "https://open-meteo.com/",
+        "licence": "CC BY 4.0",
+    }
+    assert call("/v1/series?place=berlin").json["attribution"] == [terms]
+    rows = call("/v1/sources?place=berlin").json["sources"]
+    assert [row["attribution"] for row in rows] == [terms, terms]
+
+
+def test_unknown_terms_are_null_and_a_users_own_data_have_no_link(
+    call: Call, put: Put, *, run_of: RunOf, berlin: Place, runtime: Runtime, now: Any
+) -> None:
+    old, own = run_of("gfs", [0, 1, 2]), run_of("own", [0, 1, 2])
+    old.ClearField("attribution")
+    own.attribution.CopyFrom(Attribution(text="Uploaded by the user"))
+    put(berlin, old, own)
+    issue(runtime, now=now)
+    rows = call("/v1/sources?place=berlin").json["sources"]
+    uploaded = {"text": "Uploaded by the user", "url": None, "licence": None}
+    assert [row["attribution"] for row in rows] == [None, uploaded]
+    assert call("/v1/series?place=berlin").json["attribution"] == [uploaded]
 
 
 @pytest.mark.usefixtures("served")

@@ -19,11 +19,21 @@ HOUR = np.timedelta64(1, "h")
 MUNICH = ("munich", 48.13, 11.58)
 
 
-def run(issued, values, *, known=None, model="a", place="munich", member="", raw="raw/x/d/1.pb"):
+def run(
+    issued,
+    values,
+    *,
+    known=None,
+    source="s",
+    model="a",
+    place="munich",
+    member="",
+    raw="raw/x/d/1.pb",
+):
     """A run whose hourly temperatures begin at its issue."""
     issued_at = np.datetime64(issued, "us")
     item = Forecasts(
-        source="s",
+        source=source,
         model=model,
         member=member,
         place_id=place,
@@ -64,6 +74,19 @@ LATER = run("2026-11-20T10:00", [3.0] * 3, known="2026-11-20T10:05")
 def test_the_newest_run_stays_whatever_the_order_of_arrival(order):
     (found,) = written(MemoryStorage(), *order).runs
     assert list(found.series[0].value) == [3.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "url"),
+    [
+        ("open_meteo", "Weather data by Open-Meteo.com", "https://open-meteo.com/"),
+        ("nws_scs", "US National Weather Service", "https://www.weather.gov/disclaimer"),
+        ("my station", "Uploaded by the user", ""),
+    ],
+)
+def test_a_run_carries_the_terms_of_its_data(source, text, url):
+    (found,) = written(MemoryStorage(), run("2026-11-20T10:00", [1.5, 2.5], source=source)).runs
+    assert (found.attribution.text, found.attribution.url) == (text, url)
 
 
 def test_each_model_has_its_own_run():

@@ -66,6 +66,7 @@ def as_dict(issued: "Issued") -> dict[str, Any]:
         "simulated": issued.simulated,
         "note": issued.note,
         "sources": sorted({f"{one.source}/{one.model}".rstrip("/") for one in issued.sources}),
+        "attribution": _terms(issued),
         "missing": list(issued.missing),
         "series": {_key(one): _series(one) for one in issued.series},
     }
@@ -80,6 +81,14 @@ def _series(series: "IssuedSeries") -> dict[str, Any]:
     }
 
 
+def _terms(issued: "Issued") -> list[str]:
+    """The terms of the data used, a line for each provider."""
+    from skyblend.sources.registry import terms
+
+    known = [terms(source) for source in sorted({one.source for one in issued.sources})]
+    return sorted({", ".join(filter(None, (one.text, one.licence, one.url))) for one in known})
+
+
 def _lines(issued: "Issued") -> Iterator[str]:
     if issued.simulated:
         yield "SIMULATED: every number is made up"
@@ -89,6 +98,7 @@ def _lines(issued: "Issued") -> Iterator[str]:
         columns = [_column(series, level) for level in _SHOWN]
         for at, mean, *quantiles in zip(series.valid_at, series.mean, *columns, strict=True):
             yield f"  {_time(at):<22}" + "".join(f"{one:8.1f}" for one in (mean, *quantiles))
+    yield from _terms(issued)
 
 
 def _column(series: "IssuedSeries", level: float) -> list[float]:

@@ -54,20 +54,22 @@ class IssuedSeries(_message.Message):
     def __init__(self, variable: _Optional[_Union[_variables_pb2.Variable, str]] = ..., period: _Optional[int] = ..., model_id: _Optional[str] = ..., valid_at: _Optional[_Iterable[int]] = ..., mean: _Optional[_Iterable[float]] = ..., level: _Optional[_Iterable[float]] = ..., quantile: _Optional[_Iterable[float]] = ..., forecasters: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Contribution(_message.Message):
-    __slots__ = ("source", "model", "issued_at", "received_at", "variable", "period")
+    __slots__ = ("source", "model", "issued_at", "received_at", "variable", "period", "attribution")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     ISSUED_AT_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
     VARIABLE_FIELD_NUMBER: _ClassVar[int]
     PERIOD_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTION_FIELD_NUMBER: _ClassVar[int]
     source: str
     model: str
     issued_at: _timestamp_pb2.Timestamp
     received_at: _timestamp_pb2.Timestamp
     variable: _variables_pb2.Variable
     period: int
-    def __init__(self, source: _Optional[str] = ..., model: _Optional[str] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., variable: _Optional[_Union[_variables_pb2.Variable, str]] = ..., period: _Optional[int] = ...) -> None: ...
+    attribution: _records_pb2.Attribution
+    def __init__(self, source: _Optional[str] = ..., model: _Optional[str] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., variable: _Optional[_Union[_variables_pb2.Variable, str]] = ..., period: _Optional[int] = ..., attribution: _Optional[_Union[_records_pb2.Attribution, _Mapping]] = ...) -> None: ...
 
 class LedgerSegment(_message.Message):
     __slots__ = ("number", "previous", "issued_at", "issued", "sha256")

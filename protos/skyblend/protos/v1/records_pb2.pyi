@@ -241,8 +241,18 @@ class Latest(_message.Message):
     runs: _containers.RepeatedCompositeFieldContainer[Run]
     def __init__(self, place_id: _Optional[str] = ..., runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ...) -> None: ...
 
+class Attribution(_message.Message):
+    __slots__ = ("text", "url", "licence")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    LICENCE_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    url: str
+    licence: str
+    def __init__(self, text: _Optional[str] = ..., url: _Optional[str] = ..., licence: _Optional[str] = ...) -> None: ...
+
 class Run(_message.Message):
-    __slots__ = ("source", "model", "issued_at", "known_at", "received_at", "series", "raw")
+    __slots__ = ("source", "model", "issued_at", "known_at", "received_at", "series", "raw", "attribution")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     ISSUED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -250,6 +260,7 @@ class Run(_message.Message):
     RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
     SERIES_FIELD_NUMBER: _ClassVar[int]
     RAW_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTION_FIELD_NUMBER: _ClassVar[int]
     source: str
     model: str
     issued_at: _timestamp_pb2.Timestamp
@@ -257,7 +268,8 @@ class Run(_message.Message):
     received_at: _timestamp_pb2.Timestamp
     series: _containers.RepeatedCompositeFieldContainer[RunSeries]
     raw: str
-    def __init__(self, source: _Optional[str] = ..., model: _Optional[str] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., known_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., series: _Optional[_Iterable[_Union[RunSeries, _Mapping]]] = ..., raw: _Optional[str] = ...) -> None: ...
+    attribution: Attribution
+    def __init__(self, source: _Optional[str] = ..., model: _Optional[str] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., known_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., series: _Optional[_Iterable[_Union[RunSeries, _Mapping]]] = ..., raw: _Optional[str] = ..., attribution: _Optional[_Union[Attribution, _Mapping]] = ...) -> None: ...
 
 class RunSeries(_message.Message):
     __slots__ = ("variable", "period", "valid_at", "value", "received_at", "raw")

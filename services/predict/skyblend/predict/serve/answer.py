@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from skyblend.predict.serve.query import DAY, Column, Point, Query
-from skyblend.protos.v1.api_pb2 import Issued, IssuedSeries
+from skyblend.protos.v1.api_pb2 import Contribution, Issued, IssuedSeries
 from skyblend.protos.v1.variables_pb2 import Variable
 from skyblend.weather.units import convert
 from skyblend.weather.variables import BY_NAME
@@ -237,18 +237,36 @@ def describe(series: IssuedSeries) -> Json:
 
 
 def sources(issued: Issued, now: datetime) -> list[Json]:
-    """The forecasters that were used, each once, with the age of its run in hours."""
+    """The forecasters that were used, each once, with the age of its run in hours and the terms of
+    its data."""
     runs: dict[tuple[str, str], datetime] = {}
+    terms: dict[tuple[str, str], Json | None] = {}
     for contribution in issued.sources:
         key = contribution.source, contribution.model
         issued_at = contribution.issued_at.ToDatetime(UTC)
         runs[key] = min(runs.get(key, issued_at), issued_at)
+        terms[key] = _terms(contribution)
     return [
         {
             "source": source,
             "model": model,
             "issued_at": f"{issued_at:%Y-%m-%dT%H:%M:%SZ}",
             "age_hours": round((now - issued_at).total_seconds() / HOUR, 1),
+            "attribution": terms[source, model],
         }
         for (source, model), issued_at in runs.items()
     ]
+
+
+def attributions(issued: Issued) -> list[Json]:
+    """The terms of all data that were used, each once."""
+    known = [terms for one in issued.sources if (terms := _terms(one)) is not None]
+    return [terms for row, terms in enumerate(known) if terms not in known[:row]]
+
+
+def _terms(contribution: Contribution) -> Json | None:
+    """None where they are unknown, in issues of before they were stated."""
+    if not contribution.HasField("attribution"):
+        return None
+    terms = contribution.attribution
+    return {"text": terms.text, "url": terms.url or None, "licence": terms.licence or None}

@@ -14,7 +14,7 @@ from skyblend.protos.v1.records_pb2 import Latest, Place, Run, RunSeries
 from skyblend.protos.v1.variables_pb2 import Variable
 
 OLDEST_RUN: Final = timedelta(days=5)  # since its issue; an older one does not count
-FORMAT: Final = 1  # of the inputs' hash; a change of what is issued raises it
+FORMAT: Final = 2  # of the inputs' hash; a change of what is issued raises it
 
 
 def issue_place(
@@ -102,6 +102,7 @@ def _add(issued: Issued, blend: Blend, runs: Latest, now: datetime) -> None:
             received_at=run.received_at,
             variable=variable,
             period=blend.series.period,
+            attribution=run.attribution if run.HasField("attribution") else None,
         )
         issued.members.append(_member(run, source, now))
 

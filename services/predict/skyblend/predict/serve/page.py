@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from skyblend.predict.serve.answer import Json, describe, sources
+from skyblend.predict.serve.answer import Json, attributions, describe, sources
 from skyblend.protos.v1.api_pb2 import Contribution, Issued, IssuedSeries
 from skyblend.protos.v1.records_pb2 import Place, RunSeries
 from skyblend.protos.v1.variables_pb2 import Variable
@@ -56,6 +56,7 @@ def series_row(issued: Issued, variable: str, period: int | None) -> Json | None
         "issued_at": _time(issued.issued_at.ToDatetime(UTC)),
         "simulated": issued.simulated,
         "note": issued.note,
+        "attribution": attributions(issued),
         "variable": variable,
         "unit": BY_NAME[variable].unit,
         "period": series.period,

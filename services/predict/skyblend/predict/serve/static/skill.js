@@ -74,8 +74,13 @@ export function showSources(series, missing) {
     make("table", {}, make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Source"), make("th", { scope: "col", class: "number" }, "Run"))), make("tbody", {}, ...rows)),
     missing.length ? make("p", { class: "quiet" }, `Not there: ${missing.map(forecaster).join(", ")}.`) : "",
     make("p", { class: "quiet" }, series.model ? `Blended by model ${series.model}.` : "No trained model yet: the mean of the sources with a default spread."),
-    make("p", { class: "quiet" }, `Issued ${age(seconds(series.issued_at), now)}.`));
+    make("p", { class: "quiet" }, `Issued ${age(seconds(series.issued_at), now)}.`),
+    ...(series.attribution ?? []).map(terms));
 }
+
+/** A provider's terms; only an https address becomes a link. */
+const terms = ({ text, url, licence }) => make("p", { class: "quiet terms" },
+  url?.startsWith("https://") ? make("a", { href: url, rel: "noreferrer" }, text) : text, licence ? ` (${licence})` : "");
 
 /** Whether a run is so old that readers should know. */
 export const isOld = (issued, now) => now - seconds(issued) > OLD_HOURS * 3600;
