@@ -5,15 +5,15 @@ A run is newer by issued_at, then by known_at, whatever the order of arrival. Ba
 archives are no runs to issue from.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial, reduce
+from functools import reduce
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from skyblend.preprocess import wire
-from skyblend.preprocess.rows import FORECASTS, Rows, label
+from skyblend.preprocess.rows import FORECASTS, Mask, Rows, label
 from skyblend.preprocess.wire import Points, SeriesKey
 from skyblend.protos.v1.records_pb2 import Attribution, Latest, Run, RunSeries
 from skyblend.runtime import names
@@ -71,9 +71,11 @@ class LatestRuns:
             return
         rows, values = _ordered(rows, _without_flagged(rows, flags))
         ahead = rows.live & (rows.times["valid_at"] > rows.times["received_at"])
-        for start, end in _segments(rows):
+        told = {name: ~np.isnan(column) for name, column in rows.values.items()}
+        gappy = {name: known for name, known in told.items() if not known.all()}
+        for start, end in pairwise([*rows.run_starts.tolist(), rows.count]):
             if ahead[start:end].any() and not label(rows.texts["member"], start):
-                self._take(rows, values, slice(start, end))
+                self._take(rows, values, gappy, slice(start, end))
         if self._held is not None and self._bytes > self._held:
             self.write()
 
@@ -86,14 +88,31 @@ class LatestRuns:
         of this raw object."""
         while self._runs:
             place, runs = self._runs.popitem()
-            new = _messages(runs)
-            after = update(self._storage, names.latest(place), partial(merged, place, new=new))
-            ours = {run.raw for run in new.values()}
-            if any(_origins(run) & ours for run in Latest.FromString(after or b"").runs):
+            if self._merge(place, _messages(runs)):
                 self.places.add(place)
         self._bytes = 0
 
-    def _take(self, rows: Rows, values: Mapping[str, NDArray[np.float64]], part: slice) -> None:
+    def _merge(self, place: str, new: Mapping[Forecaster, Run]) -> bool:
+        """Merge runs into a place's object; whether it now holds any of this raw object."""
+        held: list[Run] = []
+
+        def change(before: bytes | None) -> bytes:
+            held[:] = _runs_after(before, new)
+            return wire.latest(place, held)
+
+        update(self._storage, names.latest(place), change)
+        ours = {run.raw for run in new.values()}
+        return any(_origins(run) & ours for run in held)
+
+    def _take(
+        self,
+        rows: Rows,
+        values: Mapping[str, NDArray[np.float64]],
+        gappy: Mapping[str, Mask],
+        part: slice,
+    ) -> None:
+        """Note one run: the rows of `part`; `gappy` marks the values of the columns that lack
+        some."""
         start = part.start
         times = {name: int(column[start].astype(np.int64)) for name, column in rows.times.items()}
         run = self._kept(
@@ -106,10 +125,9 @@ class LatestRuns:
         seconds = rows.times["valid_at"][part].astype(np.int64) // _SECOND
         period = int(rows.period[start])
         for name, column in values.items():
-            missing = np.isnan(rows.values[name][part])
             points = (seconds, column[part].copy())
-            if missing.any():
-                points = (seconds[~missing], column[part][~missing])
+            if name in gappy:
+                points = (seconds[gappy[name][part]], column[part][gappy[name][part]])
             if points[0].size:
                 run.series.setdefault((name, period), []).append(points)
                 self._bytes += points[1].nbytes
@@ -138,44 +156,31 @@ def _without_flagged(rows: Rows, flags: Sequence[Flag]) -> dict[str, NDArray[np.
     return values
 
 
-def _run_columns(rows: Rows) -> list[NDArray[np.int64]]:
-    codes = [
-        rows.texts[n].codes.astype(np.int64) for n in ("place_id", "source", "model", "member")
-    ]
-    times = [rows.times[n].astype(np.int64) for n in ("issued_at", "known_at")]
-    return [*codes, *times, rows.period.astype(np.int64)]
-
-
 def _ordered(
     rows: Rows, values: dict[str, NDArray[np.float64]]
 ) -> tuple[Rows, dict[str, NDArray[np.float64]]]:
     """The rows with those of one run together and in order of time; most sources give them so."""
-    columns = _run_columns(rows)
-    valid = rows.times["valid_at"].astype(np.int64)
-    same_run = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])
-    ascending = (valid[1:] > valid[:-1]) | ~same_run
-    if ascending.all() and same_run.sum() * 16 > rows.count:
+    starts, valid = rows.run_starts, rows.times["valid_at"]
+    ascending = np.ones(rows.count, bool)
+    ascending[1:] = valid[1:] > valid[:-1]
+    ascending[starts] = True
+    if ascending.all() and len(starts) * 16 < rows.count * 15:
         return rows, values
-    order = np.lexsort([valid, *columns[::-1]])
+    order = np.lexsort([valid.view(np.int64), *rows.run_key])
     return rows.take(order), {name: column[order] for name, column in values.items()}
-
-
-def _segments(rows: Rows) -> Iterator[tuple[int, int]]:
-    """Start and end of the rows that follow each other and are of one run and period."""
-    changes = np.zeros(max(rows.count - 1, 0), bool)
-    for column in _run_columns(rows):
-        changes |= column[1:] != column[:-1]
-    bounds = [0, *(np.flatnonzero(changes) + 1).tolist(), rows.count]
-    return pairwise(bounds)
 
 
 def merged(place: str, before: bytes | None, *, new: Mapping[Forecaster, Run]) -> bytes:
     """The object of a place with these runs in it, each where it is the newest of its
     forecaster."""
+    return wire.latest(place, _runs_after(before, new))
+
+
+def _runs_after(before: bytes | None, new: Mapping[Forecaster, Run]) -> list[Run]:
     runs = {(run.source, run.model): run for run in Latest.FromString(before or b"").runs}
     for key, run in new.items():
         runs[key] = _newer(runs[key], run) if key in runs else run
-    return wire.latest(place, (runs[key] for key in sorted(runs)))
+    return [runs[key] for key in sorted(runs)]
 
 
 def _newer(one: Run, other: Run) -> Run:
@@ -184,12 +189,23 @@ def _newer(one: Run, other: Run) -> Run:
     if _age(one) != _age(other):
         return max(one, other, key=_age)
     older, newer = sorted((one, other), key=_received)
+    if _covers(newer, older):
+        return newer
     parts = {(part.variable, part.period): (_origin(older, part), part) for part in older.series}
     for part in newer.series:
         key, origin = (part.variable, part.period), _origin(newer, part)
         if key not in parts or parts[key][0] <= origin:
             parts[key] = origin, part
     return _together(newer, [parts[key] for key in sorted(parts)])
+
+
+def _covers(newer: Run, older: Run) -> bool:
+    """Whether a run came whole with its raw object and tells every series of an older one, that
+    likewise came whole."""
+    if any(part.raw for part in (*newer.series, *older.series)):
+        return False
+    told = {(part.variable, part.period) for part in newer.series}
+    return all((part.variable, part.period) in told for part in older.series)
 
 
 Origin = tuple[int, str]  # when a raw object was received, in us since 1970, and its name
