@@ -64,6 +64,27 @@ def test_a_damaged_token_file_is_refused(tmp_path: Path) -> None:
         token(tmp_path)
 
 
+def test_a_token_that_others_may_read_is_narrowed_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = token(tmp_path)
+    (tmp_path / "token").chmod(0o644)
+    assert token(tmp_path) == first
+    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+    assert token(tmp_path) == first
+    (told,) = caplog.messages
+    assert "had mode 0644: now 0600" in told
+
+
+def test_a_token_of_another_user_is_refused(tmp_path: Path) -> None:
+    token(tmp_path)
+    if os.geteuid():
+        pytest.skip("only root may give a file away")
+    os.chown(tmp_path / "token", 12345, -1)
+    with pytest.raises(Misconfigured, match="belongs to user 12345"):
+        token(tmp_path)
+
+
 def test_what_shows_the_token() -> None:
     assert is_shown(bearer("s3cret"), "s3cret")
     assert is_shown("bearer s3cret", "s3cret")
