@@ -190,3 +190,12 @@ def test_what_is_left_of_a_refused_body_is_not_read_into_memory(runtime, auth):
 
     app.test_client().post("/v1/uploads?name=a", data=b"x" * 100_000, headers=auth)
     assert left == [b""]
+
+
+def test_a_place_keeps_what_a_request_does_not_give(client, auth, runtime):
+    whole = {**PLACE, "name": "Berlin-Mitte", "elevation": 38, "collect": True}
+    client.post("/v1/places", json=whole, headers=auth)
+    assert client.post("/v1/places", json=PLACE, headers=auth).json == {"changed": []}
+    client.post("/v1/places", json={**PLACE, "collect": False}, headers=auth)
+    (place,) = known_places.read(runtime.storage).values()
+    assert (place.name, place.elevation, place.collect) == ("Berlin-Mitte", 38, False)

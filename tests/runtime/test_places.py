@@ -77,3 +77,13 @@ def test_fields_of_a_newer_version_are_ignored() -> None:
     storage = MemoryStorage()
     storage.write("places.json", b'{"places": [{"id": "a", "colour": "red"}], "more": 1}')
     assert places.read(storage) == {"a": Place(id="a")}
+
+
+def test_a_replaced_place_keeps_what_is_not_given_anew() -> None:
+    storage = MemoryStorage()
+    places.add(storage, [Place(id="u", latitude=48, longitude=10, elevation=478, name="Ulm")])
+    for given in (Place(id="u", latitude=48, longitude=10), Place(id="u")):
+        assert places.add(storage, [given], replace=True) == []
+    places.add(storage, [Place(id="u", latitude=48.5, longitude=10)], replace=True)
+    # The old elevation is that of the old position.
+    assert places.read(storage)["u"] == Place(id="u", latitude=48.5, longitude=10, name="Ulm")

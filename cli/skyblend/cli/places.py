@@ -86,19 +86,14 @@ def list_places(session: Session) -> None:
 
 
 def _add(session: Session, found: list[Place]) -> None:
-    """Add them all or none; a place that is collected already stays so, and one that is known
-    keeps the name, and at the same position the elevation, that is not given anew."""
+    """Add them all or none; a place that is collected already stays so."""
     from skyblend.ingest.places import add
     from skyblend.runtime.places import read as known
 
     runtime = session.runtime()
     before = known(runtime.storage)
     for place in found:
-        old = before.get(place.id, Place())
-        place.collect, place.name = place.collect or old.collect, place.name or old.name
-        moved = (place.latitude, place.longitude) != (old.latitude, old.longitude)
-        if old.HasField("elevation") and not (moved or place.HasField("elevation")):
-            place.elevation = old.elevation
+        place.collect = place.collect or before.get(place.id, Place()).collect
     changed = add(runtime, found, replace=True)
     click.echo(f"{len(found)} places, {len(changed)} of them new or changed")
 

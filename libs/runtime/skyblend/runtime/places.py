@@ -24,8 +24,9 @@ def read(storage: Storage) -> dict[str, Place]:
 
 def add(storage: Storage, places: Iterable[Place], *, replace: bool = False) -> list[str]:
     """Add places and give the ids that are new or changed. One that is there stays as it is without
-    `replace`, but gets the coordinates, the name and the collecting that it lacks. Raises BadPlace,
-    and then nothing is added."""
+    `replace`, but gets the coordinates, the name and the collecting that it lacks; with `replace`
+    it keeps name, position and, at the same position, elevation where they are not given. Raises
+    BadPlace, and then nothing is added."""
     given = {place.id: check(place) for place in places}
     changed: list[str] = []
 
@@ -59,14 +60,28 @@ def check(place: Place) -> Place:
 
 
 def _merged(known: Place | None, given: Place, replace: bool) -> Place:
-    if known is None or replace:
+    if known is None:
         return given
+    if replace:
+        return _replaced(known, given)
     merged = Place()
     merged.CopyFrom(known)
     for field in given.DESCRIPTOR.fields:
         if not _has(known, field.name) and _has(given, field.name):
             setattr(merged, field.name, getattr(given, field.name))
     return merged
+
+
+def _replaced(known: Place, given: Place) -> Place:
+    after = Place()
+    after.CopyFrom(given)
+    after.name = given.name or known.name
+    if known.HasField("latitude") and not given.HasField("latitude"):
+        after.latitude, after.longitude = known.latitude, known.longitude
+    is_there = (after.latitude, after.longitude) == (known.latitude, known.longitude)
+    if is_there and known.HasField("elevation") and not given.HasField("elevation"):
+        after.elevation = known.elevation
+    return after
 
 
 def _has(place: Place, name: str) -> bool:

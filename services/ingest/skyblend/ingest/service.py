@@ -17,6 +17,7 @@ from skyblend.runtime.guards import Refusal, Refused
 from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.places import BadPlace
+from skyblend.runtime.places import read as known_places
 from skyblend.runtime.storage import StorageError
 from skyblend.sources.registry import SOURCES
 
@@ -85,8 +86,13 @@ def _upload(request: Request, runtime: Runtime) -> Response:
 def _places(request: Request, runtime: Runtime) -> Response:
     given = _read_json(request, runtime)
     rows = given if isinstance(given, list) else [given]
+    found = [_place(i, row) for i, row in enumerate(rows)]
+    known = known_places(runtime.storage)
+    for row, place in zip(rows, found, strict=True):
+        if "collect" not in row and place.id in known:
+            place.collect = known[place.id].collect
     try:
-        added = places.add(runtime, [_place(i, row) for i, row in enumerate(rows)], replace=True)
+        added = places.add(runtime, found, replace=True)
     except BadPlace as error:
         raise Refused(Refusal(400, "bad place", str(error))) from None
     except places.OverQuota as error:
