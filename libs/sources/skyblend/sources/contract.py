@@ -1,7 +1,7 @@
 """What every source offers: how to ask, how to recognise an upload, and how to read an answer.
 
 A source describes requests and never sends them; `decode` takes bytes and gives columns, with no
-clock, network or file.
+clock, no network and no file but a scratch one.
 
     BadPayload       the whole payload (one answer, or one member of an upload) is refused
     Refusal          one row of it is refused, the good rest goes on

@@ -9,155 +9,57 @@ line and column; a wrong header refuses the file.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
-from skyblend.protos.v1.records_pb2 import Place
 from skyblend.sources.cells import Clock, is_id, numbers, rows_of, texts
 from skyblend.sources.contract import (
     Attribution,
-    BadPayload,
     Decoded,
     Forecasts,
     Labels,
     Observations,
     Payload,
-    Refusal,
-    Request,
-    Schedule,
     Text,
 )
-from skyblend.sources.duplicates import Seen, hashes
+from skyblend.sources.duplicates import Seen
 from skyblend.sources.tables import Chunk, Table, read_table
+from skyblend.sources.tidy_layout import FORECASTS, NAME, POSITION, Layout, layout_of
+from skyblend.sources.tidy_rows import Rows
 from skyblend.sources.times import Instants, instant
+from skyblend.sources.uploaded import Uploaded
 from skyblend.weather.variables import BY_NAME, Kind
 
-NAME = "tidy"
-
-_POSITION = ("latitude", "longitude", "elevation")
 _LIMITS = {"latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0), "elevation": (-500.0, 9000.0)}
 _KINDS = ("station", "analysis", "user")
 _LONGEST_PERIOD = 31 * 86400
 _TEN_MINUTES = np.timedelta64(600, "s")
-_IGNORED = ("flags",)
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """The columns of one kind of tidy file.
-
-    `texts` have the default of a column that is absent or empty, None where it must be there.
-    """
-
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
-    texts: Mapping[str, str | None]
-    time: str  # of the key; known_at is this where the file names none
-    times: tuple[str, ...]
-
-
-_FORECASTS = _Layout(
-    required=("source", "place_id", *_POSITION, "issued_at", "valid_at"),
-    optional=("model", "member", "period", "known_at"),
-    texts={"source": None, "model": "", "member": "", "place_id": None},
-    time="issued_at",
-    times=("issued_at", "valid_at"),
-)
-_OBSERVATIONS = _Layout(
-    required=("place_id", *_POSITION, "observed_at"),
-    optional=("source", "kind", "period", "known_at"),
-    texts={"source": "upload", "kind": "station", "place_id": None},
-    time="observed_at",
-    times=("observed_at",),
-)
-
-
 _ATTRIBUTION = Attribution(licence="", text="Uploaded by the user", url="", commercial=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Tidy:
-    """The source of uploaded tidy files; the records' own source stands in the file."""
+def _recognises(name: str, head: bytes) -> bool:
+    """Parquet, or a first line of CSV with a column that only tidy files have."""
+    if head.startswith(b"PAR1"):
+        return True
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return name.lower().endswith((".csv", ".csv.gz"))
+    first = head.split(b"\n", 1)[0].decode("latin-1").removeprefix("ï»¿")
+    columns = {column.strip(' "\r') for column in first.split(",")}
+    return not columns.isdisjoint(("place_id", "issued_at", "valid_at", "observed_at"))
 
-    name: str = NAME
-    publication_delay: timedelta = timedelta(0)
-    schedules: tuple[Schedule, ...] = ()
-    attribution: Attribution = _ATTRIBUTION
 
-    def requests(
-        self, endpoint: str, places: Sequence[Place], *, slot: datetime, options: Mapping[str, str]
-    ) -> Iterator[Request]:
-        """Nothing: files are only uploaded."""
-        return iter(())
+def _decode(payload: Payload) -> Iterator[Decoded]:
+    """Records and refused rows, chunk after chunk; the records' own source stands in the file.
 
-    def recognises(self, name: str, head: bytes) -> bool:
-        """Parquet, or a first line of CSV with a column that only tidy files have."""
-        if head.startswith(b"PAR1"):
-            return True
-        if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return name.lower().endswith((".csv", ".csv.gz"))
-        first = head.split(b"\n", 1)[0].decode("latin-1").removeprefix("ï»¿")
-        columns = {column.strip(' "\r') for column in first.split(",")}
-        return not columns.isdisjoint(("place_id", "issued_at", "valid_at", "observed_at"))
-
-    def decode(self, payload: Payload) -> Iterator[Decoded]:
-        """Records and refused rows, chunk after chunk.
-
-        Raises BadPayload for a wrong header or a file that cannot be read.
-        """
-        table = read_table(NAME, payload.body)
-        layout = _layout(table.header)
-        reader = _Reader(table, layout, instant(payload.received_at))
+    Raises BadPayload for a wrong header or a file that cannot be read.
+    """
+    table = read_table(NAME, payload.body)
+    layout = layout_of(table.header)
+    with Seen() as seen:
+        reader = _Reader(table, layout, seen, received_at=instant(payload.received_at))
         for chunk in table.chunks:
             yield from chunk.refusals
             yield from reader.records(chunk)
-
-
-def _layout(header: Sequence[str]) -> _Layout:
-    """Forecasts or observations, by the header.
-
-    Raises BadPayload that names the columns that are wrong.
-    """
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        raise _bad_header("each column once", f"repeated: {', '.join(repeated)}")
-    layout = _OBSERVATIONS if "observed_at" in header else _FORECASTS
-    missing = [name for name in layout.required if name not in header]
-    if missing:
-        raise _bad_header(f"columns {', '.join(layout.required)}", f"missing: {', '.join(missing)}")
-    known = {*layout.required, *layout.optional, *_IGNORED, *BY_NAME}
-    unknown = [name for name in header if name not in known]
-    if unknown:
-        raise _bad_header("columns of the tidy format", f"unknown: {', '.join(unknown)}"[:200])
-    if not any(name in BY_NAME for name in header):
-        raise _bad_header("a column of a variable", "none")
-    return layout
-
-
-def _bad_header(expected: str, got: str) -> BadPayload:
-    return BadPayload(NAME, where="the header", expected=expected, got=got)
-
-
-class _Rows:
-    """The rows of a chunk that still stand, and why the others do not; a row is refused once."""
-
-    def __init__(self, chunk: Chunk, word: str) -> None:
-        self.chunk, self.word = chunk, word
-        self.kept = np.ones(len(chunk.rows), dtype=np.bool_)
-        self.refusals: list[Refusal] = []
-
-    def refuse(self, rows: Sequence[int], column: str, expected: str) -> None:
-        for row in rows:
-            if self.kept[row]:
-                self.kept[row] = False
-                where = f"{self.word} {self.chunk.rows[row]} column {column}"
-                got = str(self.chunk.cells[column][row])[:80] if column in self.chunk.cells else ""
-                self.refusals.append(Refusal(where, expected, repr(got) if got else "nothing"))
-
-    def refuse_where(self, wrong: NDArray[np.bool_], column: str, expected: str) -> None:
-        if wrong.any():
-            self.refuse(np.flatnonzero(wrong).tolist(), column, expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +76,17 @@ class _Columns:
 class _Reader:
     """Reads the chunks of one file; remembers the times parsed and the keys seen."""
 
-    def __init__(self, table: Table, layout: _Layout, received_at: np.datetime64) -> None:
+    def __init__(
+        self, table: Table, layout: Layout, seen: Seen, *, received_at: np.datetime64
+    ) -> None:
         self.word, self.layout, self.received_at = table.row_word, layout, received_at
         self.variables = [name for name in table.header if name in BY_NAME]
-        self.clock, self.seen = Clock(), Seen()
+        self.clock, self.seen = Clock(), seen
         self.codes: dict[str, int] = {}
 
     def records(self, chunk: Chunk) -> Iterator[Decoded]:
         """The records of a chunk, then its refused rows."""
-        rows = _Rows(chunk, self.word)
+        rows = Rows(chunk, self.word)
         columns = self._columns(rows)
         batches = [
             batch
@@ -192,14 +96,14 @@ class _Reader:
         yield from batches
         yield from rows.refusals
 
-    def _columns(self, rows: _Rows) -> _Columns:
+    def _columns(self, rows: Rows) -> _Columns:
         columns = _Columns(
             texts={
                 name: self._texts(rows, name, default)
                 for name, default in self.layout.texts.items()
             },
             times=self._times(rows),
-            positions={name: self._position(rows, name) for name in _POSITION},
+            positions={name: self._position(rows, name) for name in POSITION},
             period=self._period(rows),
             values={name: self._numbers(rows, name) for name in self.variables},
         )
@@ -207,7 +111,7 @@ class _Reader:
         self._check_period(rows, columns)
         return columns
 
-    def _texts(self, rows: _Rows, name: str, default: str | None) -> Labels:
+    def _texts(self, rows: Rows, name: str, default: str | None) -> Labels:
         """A text column; where it is absent or empty, `default`; without one the row is refused."""
         cells = rows.chunk.cells.get(name)
         if cells is None:
@@ -227,7 +131,7 @@ class _Reader:
             rows.refuse(rows_of(labels, wrong), name, expected)
         return labels
 
-    def _times(self, rows: _Rows) -> dict[str, Instants]:
+    def _times(self, rows: Rows) -> dict[str, Instants]:
         times = {name: self._time(rows, name) for name in self.layout.times}
         for name, column in times.items():
             rows.refuse_where(np.isnat(column), name, "a time")
@@ -237,12 +141,12 @@ class _Reader:
         known_at = self._time(rows, "known_at")
         return times | {"known_at": np.where(np.isnat(known_at), own, known_at)}
 
-    def _time(self, rows: _Rows, name: str) -> Instants:
+    def _time(self, rows: Rows, name: str) -> Instants:
         column, wrong = self.clock.times(rows.chunk.cells[name])
         rows.refuse(wrong, name, "an ISO 8601 time with Z or an offset")
         return column
 
-    def _check_times(self, rows: _Rows, times: Mapping[str, Instants]) -> None:
+    def _check_times(self, rows: Rows, times: Mapping[str, Instants]) -> None:
         own, name = times[self.layout.time], self.layout.time
         latest = self.received_at + (_TEN_MINUTES if name == "issued_at" else np.timedelta64(0))
         rows.refuse_where(own > latest, name, f"a time not after {latest} (received)")
@@ -251,7 +155,7 @@ class _Reader:
         soon = self.received_at + _TEN_MINUTES
         rows.refuse_where(known_at > soon, "known_at", f"a time not after {soon} (received)")
 
-    def _position(self, rows: _Rows, name: str) -> NDArray[np.float64]:
+    def _position(self, rows: Rows, name: str) -> NDArray[np.float64]:
         column = self._numbers(rows, name)
         low, high = _LIMITS[name]
         rows.refuse_where(
@@ -259,12 +163,12 @@ class _Reader:
         )
         return column
 
-    def _numbers(self, rows: _Rows, name: str) -> NDArray[np.float64]:
+    def _numbers(self, rows: Rows, name: str) -> NDArray[np.float64]:
         column, wrong = numbers(rows.chunk.cells[name])
         rows.refuse(wrong, name, "a finite number or nothing")
         return column
 
-    def _period(self, rows: _Rows) -> NDArray[np.int32] | None:
+    def _period(self, rows: Rows) -> NDArray[np.int32] | None:
         if "period" not in rows.chunk.cells:
             return None
         column = self._numbers(rows, "period")
@@ -272,7 +176,7 @@ class _Reader:
         rows.refuse_where(~good, "period", f"whole seconds from 0 to {_LONGEST_PERIOD}")
         return np.where(good, column, 0).astype(np.int32)
 
-    def _check_period(self, rows: _Rows, columns: _Columns) -> None:
+    def _check_period(self, rows: Rows, columns: _Columns) -> None:
         if columns.period is None:
             return
         for name, values in columns.values.items():
@@ -294,7 +198,7 @@ class _Reader:
         return groups
 
     def _batch(
-        self, columns: _Columns, period: int | None, names: Sequence[str], rows: _Rows
+        self, columns: _Columns, period: int | None, names: Sequence[str], rows: Rows
     ) -> Forecasts | Observations | None:
         """The rows that stand and have a value of these variables.
 
@@ -321,8 +225,7 @@ class _Reader:
             key.append(columns.period[chosen].astype(np.int64))
         else:
             key.append(np.full(chosen.size, period, np.int64))
-        values = hashes([columns.values[name][chosen] for name in names], chosen.size)
-        return self.seen.conflicts(hashes(key, chosen.size), values)
+        return self.seen.conflicts(key, [columns.values[name][chosen] for name in names])
 
     def _coded(self, labels: Labels) -> NDArray[np.int64]:
         """Labels as codes that are the same in every chunk of the file."""
@@ -340,7 +243,7 @@ class _Reader:
             length: int | NDArray[np.int32] = columns.period[chosen]
         else:
             length = period or 0
-        build = Forecasts if self.layout is _FORECASTS else Observations
+        build = Forecasts if self.layout is FORECASTS else Observations
         return build(**labels, **times, **shared, period=length, values=values)  # type: ignore[arg-type]
 
 
@@ -351,4 +254,4 @@ def _chosen(labels: Labels, rows: NDArray[np.intp]) -> Text:
     return names[0] if len(names) == 1 else Labels(names, codes.astype(np.int32))
 
 
-tidy = Tidy()
+tidy = Uploaded(name=NAME, attribution=_ATTRIBUTION, knows=_recognises, reads=_decode)
