@@ -7,10 +7,12 @@ import pytest
 from skyblend.runtime.guards import (
     Refusal,
     Refused,
+    address,
     check_content_type,
     check_host,
     check_post,
     check_token,
+    host_name,
     problem,
     read_body,
 )
@@ -119,3 +121,12 @@ def test_a_refusal_as_problem_json() -> None:
         "type": "about:blank", "title": "not authorised", "status": 401,
         "detail": "expected a token",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("::1", "http://[::1]:8080"), ("127.0.0.1", "http://127.0.0.1:8080")],
+)
+def test_an_ipv6_address_stands_in_brackets(host: str, url: str) -> None:
+    assert address(host, 8080) == url
+    assert host_name(url.removeprefix("http://")) == host

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from threading import Event, Thread
 
 from skyblend.cli import child, times
+from skyblend.ingest.announce import reannounce
+from skyblend.preprocess.compaction import compact_closed_days
 from skyblend.runtime.bus.delivery import Deliverer, Post, Unreachable
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.storage import Absent
@@ -41,10 +43,9 @@ class Schedule:
         runtime: Runtime,
         post: Post,
         *,
-        chores: Callable[[], None],
         stop: Event,
     ) -> None:
-        self._runtime, self._post, self._chores = runtime, post, chores
+        self._runtime, self._post = runtime, post
         self.stop = stop
         self.collected = Event()  # the first tick is through
         self.trained = Event()  # the first training is through
@@ -56,7 +57,7 @@ class Schedule:
         loops: dict[str, Callable[[], None]] = {
             "deliver": lambda: deliverer.run(self.stop),
             "chores": lambda: self._keep(Job("chores", DAY, self._do_chores)),
-            "collect": lambda: self._keep(Job("collect", MINUTE, self._collect)),
+            "collect": self._announce_and_collect,
             "issue": lambda: self._keep(Job("issue", HOUR, self._issue)),
             "train": self._train_when_due,
         }
@@ -79,6 +80,11 @@ class Schedule:
             rest = (slot + job.every - times.now()).total_seconds()
             self.stop.wait(max(rest, 0.0) if is_done else _AGAIN_SECONDS)
 
+    def _announce_and_collect(self) -> None:
+        """All that a process which is gone left stored and unannounced comes first."""
+        reannounce(self._runtime, times.now(), every=timedelta(0))
+        self._keep(Job("collect", MINUTE, self._collect))
+
     def _collect(self, tick: datetime) -> bool:
         is_done = self._call("/v1/collect", {"tick": times.text(tick)})
         if is_done:
@@ -89,7 +95,8 @@ class Schedule:
         return self._call("/v1/issue", {})
 
     def _do_chores(self, _: datetime) -> bool:
-        self._chores()
+        """The small record files of a day that is over become one."""
+        compact_closed_days(self._runtime, now=times.now())
         return True
 
     def _call(self, path: str, body: Mapping[str, object]) -> bool:

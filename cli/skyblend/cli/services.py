@@ -16,6 +16,7 @@ import click
 from skyblend.cli import child, defaults, times
 from skyblend.cli.session import Session, pass_session
 from skyblend.runtime.folder import Running, write_running
+from skyblend.runtime.guards import address, bracketed
 from skyblend.runtime.place import Runtime, runtime_for
 from skyblend.runtime.settings import Settings
 
@@ -52,7 +53,7 @@ def services(session: Session, *, realm: str | None, port: int) -> None:
     from skyblend.cli.hold import hold, refuse_open_address, refuse_taken_port
     from skyblend.cli.simulation import decide, with_simulator
 
-    wish = "simulated" if session.simulate else realm
+    wish = realm or session.wish
     with hold(session.data):
         settings = decide(wish, session.environ())
         refuse_open_address(settings)
@@ -107,8 +108,8 @@ def _function(name: str, host: str, port: int) -> Service:
     found = find_spec(f"skyblend.{name}.main")
     if found is None or found.origin is None:
         raise ModuleNotFoundError(f"skyblend.{name}.main is not installed")
-    arguments = ("--target", name, "--source", found.origin, "--host", host, "--port", str(port))
-    return Service(name, port, "functions_framework", arguments)
+    arguments = ("--target", name, "--source", found.origin, "--host", bracketed(host))
+    return Service(name, port, "functions_framework", (*arguments, "--port", str(port)))
 
 
 def _start(service: Service, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
@@ -117,31 +118,29 @@ def _start(service: Service, environ: Mapping[str, str]) -> "subprocess.Popen[by
 
 def _schedule(runtime: Runtime, chosen: tuple[Service, ...], stop: Event) -> None:
     from skyblend.cli.apps import service_of
-    from skyblend.cli.chores import chores
     from skyblend.cli.progress import Progress
     from skyblend.cli.schedule import Schedule
     from skyblend.runtime.bus.post import over_http
 
     ports = {one.name: one.port for one in chosen}
 
-    def address(path: str) -> str:
-        return f"http://{runtime.settings.host}:{ports[service_of('POST', path)]}{path}"
+    def endpoint(path: str) -> str:
+        return address(runtime.settings.host, ports[service_of("POST", path)]) + path
 
-    schedule = Schedule(runtime, over_http(address), chores=lambda: chores(runtime), stop=stop)
+    schedule = Schedule(runtime, over_http(endpoint), stop=stop)
     schedule.start()
-    Progress(
-        runtime, schedule, address=f"http://{runtime.settings.host}:{ports['predict']}"
-    ).start()
+    page = address(runtime.settings.host, ports["predict"])
+    Progress(runtime, schedule, address=page).start()
 
 
 def _announce(settings: Settings, chosen: tuple[Service, ...]) -> None:
     for one in chosen:
-        click.echo(f"{one.name:<12} http://{settings.host}:{one.port}")
+        click.echo(f"{one.name:<12} {address(settings.host, one.port)}")
     write_running(
         settings.data,
         Running(
             pid=os.getpid(),
-            address=f"http://{settings.host}:{chosen[-1].port}",
+            address=address(settings.host, chosen[-1].port),
             realm=settings.realm,
             started_at=times.text(times.now()),
         ),

@@ -30,8 +30,13 @@ def up(session: Session, *, realm: str | None, port: int | None) -> None:
 
     Asks Open-Meteo for your places (five cities in a new data folder), takes in past forecasts and
     observations, trains, issues a forecast each hour and serves it, with a page, on
-    http://127.0.0.1:8080. Where no provider can be reached it runs on the built-in simulator and
-    says so; --live and --simulate decide otherwise.
+    http://127.0.0.1:8080.
+
+    Where no provider can be reached at start it says so loudly, and runs on the built-in simulator,
+    whose data is kept apart: upload and places beside it then work there too, unless you say
+    `skyblend --live upload`. A folder that holds live forecasts already goes on with them instead,
+    older and older, and asks the providers each minute. --live, --simulate and SKYBLEND_REALM
+    decide otherwise.
 
     Stop it with Ctrl-C. It can be killed at any moment and goes on where it was. Other commands
     may run beside it on the same folder. Logs: DATA/live/logs/up.jsonl (or DATA/simulated/...).
@@ -39,7 +44,7 @@ def up(session: Session, *, realm: str | None, port: int | None) -> None:
     from skyblend.cli.hold import hold, refuse_open_address, refuse_taken_port
     from skyblend.cli.simulation import decide
 
-    wish = "simulated" if session.simulate else realm
+    wish = realm or session.wish
     with hold(session.data):
         settings = decide(wish, session.environ() | _port(port))
         refuse_open_address(settings)
@@ -58,12 +63,13 @@ def _serve(settings: "Settings") -> None:
     from granian.server import MPServer
     from skyblend.cli.worker import load
     from skyblend.runtime.folder import Running, write_running
+    from skyblend.runtime.guards import address
 
-    address = f"http://{settings.host}:{settings.port}"
+    url = address(settings.host, settings.port)
     click.echo(f"Skyblend on {settings.root}, logs in {settings.root / 'logs'}")
     os.environ |= settings.environ
     running = Running(
-        pid=os.getpid(), address=address, realm=settings.realm, started_at=times.text(times.now())
+        pid=os.getpid(), address=url, realm=settings.realm, started_at=times.text(times.now())
     )
     write_running(settings.data, running)
     MPServer(

@@ -8,12 +8,12 @@ from threading import Event
 
 from skyblend.cli import defaults
 from skyblend.cli.apps import App, apps, router
-from skyblend.cli.chores import chores
 from skyblend.cli.progress import Progress
 from skyblend.cli.schedule import Schedule
 from skyblend.cli.simulation import with_simulator
 from skyblend.runtime import logs
 from skyblend.runtime.bus.post import into_wsgi
+from skyblend.runtime.guards import address
 from skyblend.runtime.lifeline import tie
 from skyblend.runtime.place import Runtime, runtime_for
 from skyblend.runtime.settings import Settings
@@ -38,10 +38,10 @@ def start(runtime: Runtime) -> App:
     """The pipeline on `runtime`: default places, the schedule's threads, progress for a person."""
     defaults.add_if_new(runtime.storage)
     app = router(apps(runtime))
-    schedule = Schedule(runtime, into_wsgi(app), chores=lambda: chores(runtime), stop=Event())
+    schedule = Schedule(runtime, into_wsgi(app), stop=Event())
     schedule.start()
-    address = f"http://{runtime.settings.host}:{runtime.settings.port}"
-    Progress(runtime, schedule, address=address).start()
+    url = address(runtime.settings.host, runtime.settings.port)
+    Progress(runtime, schedule, address=url).start()
     return app
 
 

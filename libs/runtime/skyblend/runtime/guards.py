@@ -56,6 +56,16 @@ def host_name(header: str) -> str:
     return name.lower() if not port or port.isdecimal() else ""
 
 
+def address(host: str, port: int) -> str:
+    """The base URL of a host and port; an IPv6 address stands in brackets."""
+    return f"http://{bracketed(host)}:{port}"
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands before a port: `[::1]`, `localhost`."""
+    return f"[{host}]" if ":" in host else host
+
+
 def check_host(header: str, allowed: Iterable[str] = ()) -> Refusal | None:
     """A web page elsewhere can point its own name at 127.0.0.1; such a request carries that name
     and is refused."""
