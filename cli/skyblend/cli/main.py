@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 from skyblend.cli.session import Session
+from skyblend.cli.trouble import one_line_each
 
-# Command -> (module, one line of help); the module holds a click command of the same name.
+# Command -> (module, one line of help); the module holds a click command of its own name.
 COMMANDS = {
     "up": ("up", "Run the whole pipeline on this machine, behind one port."),
     "services": ("services", "Run the three services as three processes with one bus."),
@@ -24,6 +25,8 @@ COMMANDS = {
     "backtest": ("backtest", "Forecast a past period with only what was known then."),
     "forecast": ("forecast", "The blended forecast of a place, now or as it would have been."),
     "quarantine": ("quarantine", "What was refused or flagged, why, and how to try again."),
+    "dead-letters": ("dead_letters", "Messages that were given up, why, and how to try again."),
+    "ledger": ("ledger", "Check that nothing that was ever issued was changed since."),
     "export": ("export", "Write forecasts or observations as tidy files."),
 }
 
@@ -37,8 +40,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"skyblend.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        name = COMMANDS[cmd_name][0]
+        command: click.Command = getattr(import_module(f"skyblend.cli.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -56,13 +59,21 @@ class _Commands(click.Group):
     help="The data folder (SKYBLEND_DATA).",
 )
 @click.option(
+    "--live",
+    "wish",
+    flag_value="live",
+    help="Work in the live half of the data folder, whatever a running `up` serves.",
+)
+@click.option(
     "--simulate",
-    is_flag=True,
-    help="Use the simulated half of the data folder; default: that of a running `up`, else live.",
+    "wish",
+    flag_value="simulated",
+    help="Work in its simulated half. Default: SKYBLEND_REALM, else that of a running `up`, else "
+    "live.",
 )
 @click.version_option(package_name="skyblend-cli", message="skyblend %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, data: Path, simulate: bool) -> None:
+def cli(ctx: click.Context, data: Path, wish: str | None) -> None:
     """Many free weather forecasts, blended into one calibrated forecast for your places.
 
     \b
@@ -72,21 +83,24 @@ def cli(ctx: click.Context, data: Path, simulate: bool) -> None:
       skyblend upload archive.tar.gz               your archives
       skyblend forecast --place Berlin             a forecast in the terminal
     """
-    ctx.obj = Session(data=data, simulate=simulate)
+    ctx.obj = Session(data=data, wish=wish or os.environ.get("SKYBLEND_REALM", "").strip())
 
 
 def main() -> None:
     """Run the command; an error that a person can mend is one line and exit code 1. Settings that
     stand in the file `.env` of the current folder count where the environment says nothing."""
-    for name, value in read_env_file(Path(".env")).items():
-        os.environ.setdefault(name, value)
+    one_line_each()
     sys.exit(_exit_code())
 
 
 def read_env_file(path: Path) -> dict[str, str]:
     """The settings of a file of lines NAME=VALUE; comments, empty values and foreign names are
-    passed over."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    passed over. Raises ClickException for a file that is not UTF-8."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
+    except UnicodeDecodeError as error:
+        got = f"0x{error.object[error.start]:02x} at byte {error.start}"
+        raise click.ClickException(f"{path}: expected UTF-8, got {got}") from None
     pairs = (line.strip().partition("=") for line in lines if not line.lstrip().startswith("#"))
     found = ((name.strip(), value.strip().strip("'\"")) for name, _, value in pairs)
     return {name: value for name, value in found if name.startswith("SKYBLEND_") and value}
@@ -94,6 +108,8 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 def _exit_code() -> int:
     try:
+        for name, value in read_env_file(Path(".env")).items():
+            os.environ.setdefault(name, value)
         return int(cli.main(prog_name="skyblend", standalone_mode=False) or 0)
     except click.Abort:
         return 130

@@ -1,6 +1,7 @@
 """What every command starts from: the data folder, which half of it, and the runtime behind it."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,41 +19,47 @@ class Session:
     """The options that stand before the command."""
 
     data: Path
-    simulate: bool = False
+    wish: str = ""  # the half asked for: live, simulated, or nothing said
 
-    def running(self) -> "Running | None":
-        """The `up` that runs on this half of the folder."""
+    def pipeline(self) -> "Running | None":
+        """The `up` that runs on this folder, on whichever half."""
         from skyblend.runtime.folder import read_running
 
-        found = read_running(self.data)
-        return (
-            found if found is not None and not (self.simulate and found.realm == "live") else None
-        )
+        return read_running(self.data)
+
+    def running(self) -> "Running | None":
+        """The `up` that runs on the half of this command."""
+        found = self.pipeline()
+        return found if found is not None and found.realm == (self.wish or found.realm) else None
 
     def realm(self) -> str:
-        """The half asked for by --simulate, else that of a running `up`, else the live one."""
-        if self.simulate:
-            return "simulated"
-        found = self.running()
-        return found.realm if found is not None else "live"
+        """The half asked for, else that of a running `up`, else the live one."""
+        found = self.pipeline()
+        return self.wish or (found.realm if found is not None else "live")
 
     def environ(self) -> dict[str, str]:
         """The environment with this folder and half in it."""
         return {**os.environ, "SKYBLEND_DATA": str(self.data), "SKYBLEND_REALM": self.realm()}
 
     def settings(self) -> "Settings":
-        """The settings for this folder and half; raises Misconfigured."""
-        from skyblend.runtime.settings import Settings
-
-        return Settings.read(self.environ())
+        """The settings for this folder and half; raises Misconfigured. What works in the simulated
+        half says so on standard error."""
+        return self._settings({})
 
     def runtime(self, *, tables_memory: str = "") -> "Runtime":
         """Storage, bus and tables of this half; `tables_memory` where no setting says it."""
         from skyblend.runtime.place import runtime_for
+
+        return runtime_for(self._settings({"SKYBLEND_TABLES_MEMORY": tables_memory}))
+
+    def _settings(self, defaults: Mapping[str, str]) -> "Settings":
         from skyblend.runtime.settings import Settings
 
-        environ = {"SKYBLEND_TABLES_MEMORY": tables_memory} | self.environ()
-        return runtime_for(Settings.read(environ))
+        settings = Settings.read({**defaults, **self.environ()})
+        if settings.realm == "simulated":
+            why = "as asked for" if self.wish else "as the running `up` does; --live says otherwise"
+            click.echo(f"simulated: works on made-up weather in {settings.root}, {why}", err=True)
+        return settings
 
 
 pass_session = click.make_pass_decorator(Session)

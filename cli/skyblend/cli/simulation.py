@@ -7,31 +7,50 @@ import click
 import requests
 from skyblend.cli import times
 from skyblend.protos.v1.records_pb2 import Place
+from skyblend.runtime import names
 from skyblend.runtime.settings import Settings
+from skyblend.runtime.storage.folder import FolderStorage
 
 _PROBE_SECONDS = 4.0
+_SIMULATED = "SIMULATED, {}: every number is made up."
+_LAST_GOOD = (
+    "NO PROVIDER, {}: the last forecasts are served,\nolder and older; it is asked again each "
+    "minute. --simulate runs on made-up weather."
+)
 _SOMEWHERE = Place(id="probe", latitude=52.52, longitude=13.41)
 
 
 def decide(wish: str | None, environ: Mapping[str, str]) -> Settings:
-    """The settings with the half wished for; by default the live one if Open-Meteo answers."""
-    realm = "simulated"
+    """The settings with the half wished for. By default the live one if Open-Meteo answers or the
+    half holds forecasts from before, which are served, older and older, until it does."""
+    live = Settings.read({**environ, "SKYBLEND_REALM": "live"})
+    simulated = Settings.read({**environ, "SKYBLEND_REALM": "simulated"})
     if wish == "simulated":
-        shout("as asked for")
-    elif (trouble := unreachable(Settings.read(environ))) is None:
-        realm = "live"
-    elif wish == "live":
-        realm = "live"
-        click.echo(f"Open-Meteo cannot be reached ({trouble}); it is asked again each minute")
+        _shout(_SIMULATED.format("as asked for"))
+        return simulated
+    if (trouble := unreachable(live)) is None:
+        return live
+    trouble = f"Open-Meteo cannot be reached ({trouble})"
+    if wish == "live":
+        click.echo(f"{trouble}; it is asked again each minute")
+    elif holds_forecasts(live):
+        _shout(_LAST_GOOD.format(trouble))
     else:
-        shout(f"Open-Meteo cannot be reached ({trouble})")
-    return Settings.read({**environ, "SKYBLEND_REALM": realm})
+        _shout(_SIMULATED.format(trouble))
+        return simulated
+    return live
 
 
-def shout(why: str) -> None:
-    """Say so that nobody takes what follows for weather."""
+def holds_forecasts(settings: Settings) -> bool:
+    """Whether this half was collected for before: it has newest forecasts to serve."""
+    bucket = settings.root / "bucket"
+    return bucket.is_dir() and any(True for _ in FolderStorage(bucket).list(names.LATEST))
+
+
+def _shout(what: str) -> None:
+    """Say so that nobody overlooks it."""
     line = "!" * 78
-    click.secho(f"{line}\nSIMULATED, {why}: every number is made up.\n{line}", fg="red", bold=True)
+    click.secho(f"{line}\n{what}\n{line}", fg="red", bold=True)
 
 
 def unreachable(settings: Settings) -> str | None:

@@ -8,6 +8,7 @@ import click
 from skyblend.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
+    from skyblend.runtime.bus.sqlite import SqliteBus
     from skyblend.runtime.place import Runtime
     from skyblend.runtime.storage import Storage
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 @pass_session
 def status(session: Session) -> None:
     """Show what runs and what is there: places, raw objects, quarantine, models, forecasts."""
-    found = session.running()
+    found = session.pipeline()
     click.echo(
         f"running    {found.address}, {found.realm}, process {found.pid} since {found.started_at}"
         if found
@@ -38,11 +39,17 @@ def _counts(runtime: "Runtime") -> dict[str, str]:
     return {
         "places": f"{len(known)}, {sum(p.collect for p in known.values())} asked of providers",
         "raw": f"{_count(storage, names.RAW)} objects, {_count(storage, names.PROCESSED)} recorded",
-        "bus": f"{runtime.bus.pending()} messages, {len(runtime.bus.dead_letters())} given up",
+        "bus": _bus(runtime.bus),
         "quarantine": f"{refused} entries",
         "models": _models(storage),
         "issued": _issued(storage),
     }
+
+
+def _bus(bus: "SqliteBus") -> str:
+    dead = len(bus.dead_letters())
+    hint = ": `skyblend dead-letters list` tells why" if dead else ""
+    return f"{bus.pending()} messages, {dead} given up{hint}"
 
 
 def _count(storage: "Storage", prefix: str) -> int:

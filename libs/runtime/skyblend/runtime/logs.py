@@ -65,10 +65,11 @@ class JsonLines(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return _masked(json.dumps(line, default=str, ensure_ascii=False))
+        return masked(json.dumps(line, default=str, ensure_ascii=False))
 
 
-def _masked(line: str) -> str:
+def masked(line: str) -> str:
+    """The line without the values that `hide` was told."""
     for value in sorted(_HIDDEN, key=len, reverse=True):
         line = line.replace(value, MASK)
     return line

@@ -67,6 +67,11 @@ def one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def realm(given: str) -> str:
+    """A half of the data folder; nothing said is the live one."""
+    return one_of(*REALMS)(given or REALMS[0])
+
+
 def memory(given: str) -> str:
     """An amount as DuckDB reads it: 256MB, 1GB."""
     if not re.fullmatch(r"[1-9][0-9]*(MB|GB)", given):
@@ -97,7 +102,9 @@ class Settings:
     `source_options`."""
 
     data: Path = setting("./data", Path, "Folder that holds everything: objects, bus, token.")
-    realm: str = setting("live", one_of(*REALMS), "live, or simulated: kept apart in the folder.")
+    realm: str = setting(
+        "", realm, "live or simulated, kept apart in the folder; empty: live, or as `up` runs."
+    )
     host: str = setting("127.0.0.1", text, "Address that the services bind to.")
     port: int = setting("8080", port, "Port of `skyblend up`.")
     allowed_hosts: tuple[str, ...] = setting(
