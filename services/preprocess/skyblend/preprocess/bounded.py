@@ -108,9 +108,7 @@ class Metered:
 @contextmanager
 def spooled(draw: Callable[[int], bytes], budget: Budget, *, where: str) -> Iterator[BinaryIO]:
     """The whole of what `draw` gives, held aside and at its start, so that a cut shows before
-    anything is
-    decoded; raises Refused for
-    one larger than a member may be."""
+    anything is decoded; raises Refused for one larger than a member may be."""
     with tempfile.SpooledTemporaryFile(max_size=SPOOL) as held:
         size = 0
         while chunk := draw(_CHUNK):

@@ -12,8 +12,7 @@ from skyblend.runtime.storage import Absent, Storage
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processed:
     """What became of one raw object; forecasts and observations in rows. Of uploads it is counted
-    how many of them are
-    versions and how many change nothing."""
+    how many of them are versions and how many change nothing."""
 
     raw: str
     file_name: str

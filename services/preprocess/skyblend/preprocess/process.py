@@ -2,11 +2,9 @@
 it is done.
 
 Every step may be repeated: record files, quarantine and mark are replaced by the same content,
-`latest` keeps the newest,
-places are added once. A kill before the mark: the event comes again and all is done again. A kill
-between the mark and
-RecordsReady: the event comes again, finds the mark and publishes.
-"""
+`latest` keeps the newest, places are added once. A kill before the mark: the event comes again and
+all is done again. A kill between the mark and RecordsReady: the event comes again, finds the mark
+and publishes."""
 
 import logging
 from collections.abc import Sequence, Set
@@ -31,9 +29,8 @@ LOG = logging.getLogger(__name__)
 
 def process(runtime: Runtime, event: RawStored, *, now: datetime, force: bool = False) -> Processed:
     """Decode the raw object of an event, write what it holds and publish RecordsReady; one that is
-    done is decoded again only
-    with `force`. Bad content becomes quarantine entries; raises StorageError for our own
-    trouble."""
+    done is decoded again only with `force`. Bad content becomes quarantine entries; raises
+    StorageError for our own trouble."""
     with trace() as trace_id:
         source = origin(runtime.storage, event.object)
         done = None if force else read_mark(runtime.storage, event.object)

@@ -27,8 +27,7 @@ _TIMES = ("issued_at", "valid_at", "known_at", "received_at")
 
 def rebuild(runtime: Runtime, *, now: datetime) -> list[str]:
     """Make every place's newest runs again from the records of the last 17 days; gives the places
-    that have any. What arrives
-    meanwhile stays."""
+    that have any. What arrives meanwhile stays."""
     storage = runtime.storage
     found = LatestRuns(storage, held=None)
     for rows, flags in _blocks(storage, (now - HORIZON).date()):

@@ -2,9 +2,7 @@
 a raw object.
 
 A file is written in blocks of bounded size, so that memory does not depend on the upload's size,
-and holds nothing but what
-the raw object says: a repeat writes the same bytes.
-"""
+and holds nothing but what the raw object says: a repeat writes the same bytes."""
 
 import tempfile
 from collections.abc import Sequence

@@ -1,9 +1,8 @@
 """Rows that say the same twice, and rows of one file that contradict each other.
 
 Both are looked for among the rows that are written together (one block, at most 65,536 rows), so
-that memory does not grow
-with the upload. A repeat farther away costs its bytes and nothing else: the views count it once.
-"""
+that memory does not grow with the upload. A repeat farther away costs its bytes and nothing else:
+the views count it once."""
 
 from collections.abc import Sequence
 
@@ -19,8 +18,7 @@ _EXPECTED = "one set of values for a key and its known_at"
 
 def without_repeats(rows: Rows, entries: Entries) -> Rows:
     """The rows without exact repeats (key, known_at, values). Of two in one member that disagree
-    about a value the later one
-    is refused."""
+    about a value the later one is refused."""
     if _is_ascending(rows):
         return rows
     key = rows.key

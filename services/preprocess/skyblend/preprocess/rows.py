@@ -57,8 +57,7 @@ def _part(column: Any, rows: slice) -> Any:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
     """`count` rows as columns: texts as labels, times datetime64[us] UTC, periods in s, positions
-    in degrees and m, values in
-    canonical units with NaN where missing."""
+    in degrees and m, values in canonical units with NaN where missing."""
 
     kind: str
     count: int

@@ -1,7 +1,6 @@
 """Messages of `latest/` made from columns: long columns are handed over as they lie on the wire,
-without a Python number
-for each value. Protobuf writes a packed column as tag, length and the numbers in little-endian
-order."""
+without a Python number for each value. Protobuf writes a packed column as tag, length and the
+numbers in little-endian order."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
