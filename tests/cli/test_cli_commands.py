@@ -255,6 +255,7 @@ def test_a_forecast_without_a_source_says_so(run: Run) -> None:
     result = run("forecast", "--place", "Ulm")
     assert result.exit_code == 1
     assert "no source" in result.stderr
+    assert result.stdout == ""
 
 
 def test_a_forecast_at_a_past_time_uses_what_was_known(run: Run, files: tuple[Path, Path]) -> None:

@@ -51,7 +51,8 @@ def forecast(session: Session, *, place_id: str, at: datetime | None, as_json: b
     if as_json:
         click.echo(json.dumps(as_dict(issued)))
     else:
-        click.echo("\n".join(_lines(issued)))
+        for line in _lines(issued):
+            click.echo(line)
     if issued.note:
         click.echo(issued.note, err=True)
     if not issued.series:
