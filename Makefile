@@ -53,8 +53,8 @@ run: setup ## the whole pipeline on http://127.0.0.1:8080 (ARGS=--live or --simu
 run-services: setup ## the three services as three processes on ports 8081 to 8083 with one bus
 	@$(BIN)/skyblend services $(ARGS)
 
-test: setup ## all tests (ARGS for pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup ## all tests, in two processes (ARGS for pytest)
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 check: setup format lint types check-protos check-locks ## format, lint, types, protos and locks
 	@echo "check: all is in order"

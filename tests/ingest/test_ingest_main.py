@@ -1,13 +1,13 @@
 """The entry of the service as functions-framework runs it: a process of its own, over HTTP."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import requests
+from processes import free_ports
 from requests.adapters import HTTPAdapter
 from skyblend.ingest import main
 from skyblend.runtime.tokens import token
@@ -20,9 +20,7 @@ LIMIT = 20_000_000
 def service(tmp_path_factory):
     """Address and headers of the running service; uploads of up to 20 MB."""
     data = tmp_path_factory.mktemp("data")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_ports(1)
     command = [
         *(sys.executable, "-m", "functions_framework", "--target", "ingest"),
         *("--source", str(Path(main.__file__)), "--host", "127.0.0.1", "--port", str(port)),

@@ -1,6 +1,7 @@
 """`skyblend up` and `skyblend services` as processes on the simulator, for tests."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -132,12 +133,15 @@ def is_running(data: Path) -> bool:
 
 
 def free_ports(count: int) -> int:
-    """The first of some neighbouring ports that nobody listens on."""
+    """The first of some neighbouring ports that nobody listens on.
+
+    Tests in several processes draw from ranges of their own, and the system hands out none of them
+    to whoever asks for any port.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     for _ in range(100):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
-        if first + count < 65536 and all(_is_free(first + n) for n in range(count)):
+        first = 20_000 + 500 * (worker % 20) + random.randrange(490)
+        if all(_is_free(first + number) for number in range(count)):
             return first
     raise AssertionError("no free ports")
 

@@ -27,6 +27,8 @@ from skyblend.runtime import names
 from skyblend.runtime.place import Runtime, runtime_for
 from skyblend.runtime.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 PROVE = bool(os.environ.get("SKYBLEND_PROVE"))
 UPLOADS = 40 if PROVE else 3
 STARTS = 25 if PROVE else 2

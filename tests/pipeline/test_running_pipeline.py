@@ -8,6 +8,8 @@ import pytest
 import requests
 from processes import POSTS, Pipeline, skyblend, until
 
+pytestmark = pytest.mark.slow
+
 BERLIN = "/v1/forecast?latitude=52.52&longitude=13.41"
 OBSERVATIONS = """\
 place_id,latitude,longitude,elevation,observed_at,temperature_2m

@@ -2,7 +2,9 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 import pytest
@@ -10,7 +12,6 @@ from scipy.special import betaincinv
 
 IS_FULL = os.environ.get("SKYBLEND_PROVE") == "1"
 _SHARE = 100
-_LINES: list[str] = []
 
 
 def upper_bound(failures: int, cases: int, confidence: float = 0.95) -> float:
@@ -29,6 +30,7 @@ class Proof:
     """
 
     name: str
+    tell: Callable[[str], None]
     allowed: int = 0
     cases: int = 0
     failures: list[str] = field(default_factory=list)
@@ -39,7 +41,7 @@ class Proof:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        _LINES.append(self.line() if kind is None else f"{self.line()}; ended by {kind.__name__}")
+        self.tell(self.line() if kind is None else f"{self.line()}; ended by {kind.__name__}")
         if kind is None:
             assert self.cases, f"{self.name}: nothing was tried"
             assert len(self.failures) <= self.allowed, "\n".join([self.line(), *self.failures[:10]])
@@ -57,12 +59,6 @@ class Proof:
 
 
 @pytest.fixture
-def proof() -> type[Proof]:
-    """Begin a proof: `with proof("its name") as one:`."""
-    return Proof
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _LINES:
-        terminalreporter.section("proofs")
-        terminalreporter.write_line("\n".join(_LINES))
+def proof(record_property: Callable[[str, object], None]) -> Callable[..., Proof]:
+    """Begin a proof: `with proof("its name") as one:`; its line is shown after the tests."""
+    return partial(Proof, tell=partial(record_property, "proof"))
