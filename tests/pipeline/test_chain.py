@@ -12,17 +12,18 @@ import pytest
 from skyblend.cli import defaults
 from skyblend.cli.apps import App, apps, router
 from skyblend.ingest.collect import collect
+from skyblend.predict.serve.app import create_app
 from skyblend.protos.v1.events_pb2 import RawStored
 from skyblend.runtime import names
 from skyblend.runtime.bus.delivery import Deliverer
 from skyblend.runtime.bus.post import into_wsgi
 from skyblend.runtime.place import Runtime, runtime_for
 from skyblend.runtime.settings import Settings
-from skyblend.simulator.server import serve
+from skyblend.simulator.server import Simulator, serve
 from werkzeug.test import Client
 
 BERLIN = "/v1/forecast?latitude=52.52&longitude=13.41&hourly=temperature_2m"
-HOUR = timedelta(hours=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,15 @@ def now() -> datetime:
     return datetime.now(UTC).replace(second=0, microsecond=0)
 
 
-@pytest.fixture
-def chain(tmp_path: Path) -> Iterator[Chain]:
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
     simulator = serve(now=lambda: datetime.now(UTC))
+    yield simulator
+    simulator.stop()
+
+
+@pytest.fixture
+def chain(tmp_path: Path, now: datetime, simulator: Simulator) -> Iterator[Chain]:
     settings = Settings.read(
         {
             "SKYBLEND_DATA": str(tmp_path),
@@ -77,9 +84,10 @@ def chain(tmp_path: Path) -> Iterator[Chain]:
     )
     runtime = runtime_for(settings)
     defaults.add_if_new(runtime.storage)
-    yield Chain(runtime, router(apps(runtime)))
+    issuing = now + 5 * MINUTE  # after all that is received here, and no turn of the hour between
+    predict = create_app(runtime, now=lambda: issuing)
+    yield Chain(runtime, router(apps(runtime) | {"predict": predict}))
     runtime.bus.close()
-    simulator.stop()
 
 
 def test_a_tick_becomes_a_forecast(chain: Chain, now: datetime) -> None:
@@ -148,7 +156,7 @@ def test_what_was_stored_and_never_announced_is_announced_by_a_later_tick(
         chain.runtime.bus.ack(delivery.id)
     storage = chain.runtime.storage
     storage.delete(names.ANNOUNCED)
-    chain.tick(now + timedelta(minutes=1))
+    chain.tick(now + MINUTE)
     raw = [listed.name for listed in storage.list(names.RAW)]
     assert all(storage.generation(names.processed(name)) for name in raw)
     assert chain.get(BERLIN)
