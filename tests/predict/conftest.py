@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from skyblend.predict.serve.app import Wsgi, create_app
+from skyblend.predict.train.threads import one_thread
 from skyblend.protos.v1.records_pb2 import Attribution, Latest, Place, Run
 from skyblend.protos.v1.variables_pb2 import Variable
 from skyblend.runtime import names, places
@@ -24,6 +25,13 @@ HOUR = 3600
 TERMS = Attribution(
     text="Weather data by Open-Meteo.com", url="https://open-meteo.com/", licence="CC BY 4.0"
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_threads() -> Iterator[None]:
+    """Linear algebra of small matrices on one thread: many times quicker on a busy machine."""
+    with one_thread():
+        yield
 
 
 @pytest.fixture
