@@ -114,8 +114,9 @@ def test_the_realm_of_the_environment_counts_and_an_option_counts_more(
     status = CliRunner().invoke(cli, ["--data", str(tmp_path), "--live", "status"])
     assert f"folder     {tmp_path}/live" in status.output
     monkeypatch.setenv("SKYBLEND_REALM", "dream")
-    status = CliRunner().invoke(cli, ["--data", str(tmp_path), "status"])
-    assert "SKYBLEND_REALM must be one of live, simulated, got 'dream'" in str(status.exception)
+    for command in ("status", "up"):
+        refused = CliRunner().invoke(cli, ["--data", str(tmp_path), command]).exception
+        assert str(refused) == "SKYBLEND_REALM must be one of live, simulated, got 'dream'"
 
 
 def test_a_provider_that_asked_for_patience_is_named_with_its_time(tmp_path: Path) -> None:

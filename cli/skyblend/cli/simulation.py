@@ -8,7 +8,7 @@ import requests
 from skyblend.cli import times
 from skyblend.protos.v1.records_pb2 import Place
 from skyblend.runtime import names
-from skyblend.runtime.settings import Settings
+from skyblend.runtime.settings import REALMS, Settings
 from skyblend.runtime.storage.folder import FolderStorage
 
 _PROBE_SECONDS = 4.0
@@ -23,8 +23,8 @@ _SOMEWHERE = Place(id="probe", latitude=52.52, longitude=13.41)
 def decide(wish: str | None, environ: Mapping[str, str]) -> Settings:
     """The settings with the half wished for. By default the live one if Open-Meteo answers or the
     half holds forecasts from before, which are served, older and older, until it does."""
-    live = Settings.read({**environ, "SKYBLEND_REALM": "live"})
-    simulated = Settings.read({**environ, "SKYBLEND_REALM": "simulated"})
+    given = Settings.read(environ).environ
+    live, simulated = (Settings.read({**given, "SKYBLEND_REALM": realm}) for realm in REALMS)
     if wish == "simulated":
         _shout(_SIMULATED.format("as asked for"))
         return simulated
