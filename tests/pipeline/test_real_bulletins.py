@@ -3,12 +3,17 @@
 The tables are computed from the same bulletins by other code; see the README of the archives.
 """
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from processes import skyblend
+from skyblend.predict.blend.standing import Standing, Told
+from skyblend.predict.train.history import histories, latest_as_of
+from skyblend.runtime.place import runtime_for
+from skyblend.runtime.settings import Settings
 
 pytestmark = [pytest.mark.archives, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -78,6 +83,46 @@ def test_what_was_impossible_is_listed_and_real_cold_is_not(folder: Path) -> Non
     assert "SAN ANGELO 2021-06-07T00:00:00Z" in listed  # 122 F
     assert "SAN ANGELO 2021-08-21T00:50:00Z" in listed  # -10 F in August
     assert "2021-02-1" not in listed  # the cold of February was real
+
+
+# A -10 F in place of a low each, by models of the same time and of the day before.
+@pytest.mark.parametrize(
+    ("at", "trained", "impossible"),
+    [
+        (datetime(2021, 3, 28, 6, tzinfo=UTC), timedelta(hours=20), {"GRAND RAPIDS", "LANSING"}),
+        (datetime(2021, 8, 8, 6, tzinfo=UTC), timedelta(0), {"PHOENIX", "YUMA"}),
+        (datetime(2021, 8, 21, 6, tzinfo=UTC), timedelta(hours=20), {"SAN ANGELO"}),
+    ],
+)
+def test_issuing_passes_over_what_training_passes_over(
+    folder: Path, at: datetime, trained: timedelta, impossible: set[str]
+) -> None:
+    runtime = runtime_for(Settings.read({"SKYBLEND_DATA": str(folder)}))
+    now, then = _us(at), _us(at - trained)
+    variable = ("temperature_2m_min",)
+    history = histories(runtime.tables, variable, as_of=at, places={})[0]
+    past = histories(runtime.tables, variable, as_of=at - trained, places={})[0]
+    standing = Standing.of(past.series, past.cases, past.forecasters, at=then)
+    rows = history.forecasts
+    doubted = rows.flagged & (rows.valid > now)
+    assert {history.places[code] for code in rows.place[doubted]} == impossible
+    for place in {*impossible, "BOSTON", "PHOENIX"}:
+        (run,) = latest_as_of(runtime.tables, place, at).runs
+        lows = run.series[-1]
+        told = Told(
+            ("nws_scs",),
+            np.array([_us(run.known_at.ToDatetime(UTC))]),
+            np.array(lows.valid_at) * 1_000_000,
+            np.array([lows.value]),
+        )
+        believed = standing.believed(past.series, told, place=past.places.index(place), at=now)
+        mine = doubted & (rows.place == history.places.index(place))
+        skipped = told.valid[~np.isfinite(believed[0])]
+        assert sorted(skipped) == sorted(rows.valid[mine])
+
+
+def _us(at: datetime) -> int:
+    return round(at.timestamp()) * 1_000_000
 
 
 def test_a_model_trained_at_the_end_of_the_year_forecasts_boston(folder: Path) -> None:

@@ -53,6 +53,17 @@ class Cases:
             value=self.value[rows],
         )
 
+    def with_rows(self, more: "Cases") -> "Cases":
+        """These rows, then more."""
+        return Cases(
+            place=np.concatenate([self.place, more.place]),
+            forecaster=np.concatenate([self.forecaster, more.forecaster]),
+            period=np.concatenate([self.period, more.period]),
+            valid_at=np.concatenate([self.valid_at, more.valid_at]),
+            known_at=np.concatenate([self.known_at, more.known_at]),
+            value=np.concatenate([self.value, more.value]),
+        )
+
     @classmethod
     def none(cls) -> "Cases":
         """No rows."""

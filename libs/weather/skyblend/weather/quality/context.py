@@ -11,23 +11,30 @@ from numpy.typing import NDArray
 from skyblend.weather.quality.agreement import Others, others
 from skyblend.weather.quality.cases import CHECKS, Cases, Floats, Ints, Mask, Times, Verdict
 from skyblend.weather.quality.limits import PLAUSIBLE_OF, RANGE_OF, Plausible
-from skyblend.weather.quality.season import Bins, seasonal_range
+from skyblend.weather.quality.season import Bins, SeasonalLimits, seasonal_limits, seasonal_range
 from skyblend.weather.quality.step import neighbours_range
 from skyblend.weather.variables import BY_NAME
 
 _FEWEST_OTHERS = 2
 _SPREADS = 4.0
+_JURY = 3  # of a forecaster's own earlier issues
 _NO_CHECK, _AGREEMENT, _SEASON, _STEP = range(len(CHECKS))
 
 
 def check_context(
-    variable: str, *, forecasts: Cases, observations: Cases
+    variable: str,
+    *,
+    forecasts: Cases,
+    observations: Cases,
+    season: SeasonalLimits | None = None,
 ) -> tuple[Verdict, Verdict]:
     """The verdict on each forecast and on each observation of one variable.
 
     Agreement: the value lies too far from the median of the other forecasts of its target, from
     two of them on. Season: it lies too far beyond the range of its place at this time of year,
     unless the others confirm it. Step (observations): it differs too much from every neighbour.
+    The range is that of the rows themselves, or where `season` is given that of the group with the
+    code of the row's place.
     Values that are missing, out of range or of a variable without a row in PLAUSIBLE are left out.
     """
     verdicts = (_unflagged(variable, forecasts), _unflagged(variable, observations))
@@ -36,7 +43,7 @@ def check_context(
         return verdicts
     table = _Table.of(variable, forecasts, observations)
     if table.value.size:
-        result = _judge(table, limits)
+        result = _judge(table, limits, season)
         _spread(result, table, verdicts)
     return verdicts
 
@@ -47,6 +54,7 @@ class _Table:
 
     row: NDArray[np.intp]
     is_forecast: Mask
+    place: Ints
     group: Ints
     forecaster: Ints
     valid_at: Times
@@ -68,6 +76,7 @@ class _Table:
         return cls(
             row=np.concatenate(rows),
             is_forecast=np.repeat([True, False], [row.size for row in rows]),
+            place=joined("place").astype(np.int64),
             group=_codes(joined("place"), joined("period")),
             forecaster=joined("forecaster").astype(np.int64),
             valid_at=joined("valid_at").astype("datetime64[us]"),
@@ -89,13 +98,73 @@ class _Result:
         self.low[new], self.high[new] = low[new], high[new]
 
 
-def _judge(table: _Table, limits: Plausible) -> _Result:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the checks need of the past to judge what is known of times after a moment: the ranges
+    of the places by their codes, and the forecasts that were made of such times, as far as they
+    count."""
+
+    season: SeasonalLimits
+    rows: NDArray[np.intp]
+
+
+def standing(
+    variable: str, *, forecasts: Cases, observations: Cases, at: np.datetime64
+) -> Standing:
+    """What stands at `at`, when all rows are known: `rows` are those of `forecasts` whose target
+    comes after `at` and has values so odd, or so far apart, that the others of it count; and where
+    a forecaster is alone with a target its newest three, which are the jury of its next one.
+
+    All rows have one period.
+    """
+    limits = PLAUSIBLE_OF.get(variable)
+    table = _Table.of(variable, forecasts, observations)
+    if limits is None or not table.value.size:
+        return Standing(SeasonalLimits.none(), np.zeros(0, np.intp))
+    columns = table.place, table.valid_at, table.known_at, table.value
+    season = seasonal_limits(*columns, bins=_bins(limits), at=at)
+    rows = np.flatnonzero(forecasts.valid_at > at)
+    told = _Table.of(variable, forecasts.take(rows), Cases.none())
+    if not told.value.size:
+        return Standing(season, told.row)
+    ranges = [
+        season.at(told.place, told.valid_at, known)
+        for known in (told.known_at, np.full(told.value.shape, at, "datetime64[us]"))
+    ]
+    beyond = np.maximum(*(_beyond(told, *one) for one in ranges))
+    target = _codes(told.group, told.valid_at)
+    count = _others_count(target, told.value, beyond, limits=limits) | _newest_alone(target, told)
+    return Standing(season, rows[told.row[count]])
+
+
+def _newest_alone(target: Ints, told: _Table) -> Mask:
+    """The newest rows of each target of which one forecaster speaks."""
+    order = np.lexsort((told.known_at, target))
+    starts = np.flatnonzero(np.diff(target[order], prepend=-1))
+    who = told.forecaster[order]
+    alone = np.minimum.reduceat(who, starts) == np.maximum.reduceat(who, starts)
+    ends = np.append(starts[1:], who.size)[target]
+    place = np.empty(who.size, np.int64)
+    place[order] = np.arange(who.size)
+    return np.asarray(alone[target] & (ends - place <= _JURY))
+
+
+def _beyond(table: _Table, low: Floats, high: Floats) -> Floats:
+    """How far each value lies outside of its range, 0 inside and where there is none."""
+    return np.asarray(np.fmax(np.fmax(low - table.value, table.value - high), 0.0))
+
+
+def _judge(table: _Table, limits: Plausible, season: SeasonalLimits | None) -> _Result:
     size = table.value.size
     result = _Result(np.zeros(size, np.int8), np.full(size, np.nan), np.full(size, np.nan))
-    low, high = seasonal_range(
-        table.group, table.valid_at, table.known_at, table.value, bins=_bins(limits)
+    low, high = (
+        season.at(table.place, table.valid_at, table.known_at)
+        if season is not None
+        else seasonal_range(
+            table.group, table.valid_at, table.known_at, table.value, bins=_bins(limits)
+        )
     )
-    beyond = np.fmax(np.fmax(low - table.value, table.value - high), 0.0)
+    beyond = _beyond(table, low, high)
     said = _others_where_needed(table, beyond, limits=limits)
     heard = said.count >= _FEWEST_OTHERS
     alone = np.maximum(limits.apart, _SPREADS * said.spread)
@@ -125,12 +194,7 @@ def _judge_steps(table: _Table, limits: Plausible, result: _Result) -> None:
 def _others_where_needed(table: _Table, beyond: Floats, *, limits: Plausible) -> Others:
     """The others of the rows that could fail; counted as none where all of a target lies close."""
     target = _codes(table.group, table.valid_at)
-    order = np.argsort(target, kind="stable")
-    starts = np.flatnonzero(np.diff(target[order], prepend=-1))
-    values = table.value[order]
-    width = np.maximum.reduceat(values, starts) - np.minimum.reduceat(values, starts)
-    strange = np.maximum.reduceat(beyond[order], starts) > limits.beyond
-    needed = ((width > limits.apart_both) | strange)[target]
+    needed = _others_count(target, table.value, beyond, limits=limits)
     result = Others.none(table.value.size)
     if needed.any():
         found = others(
@@ -142,6 +206,16 @@ def _others_where_needed(table: _Table, beyond: Floats, *, limits: Plausible) ->
         )
         result.put(np.flatnonzero(needed), found)
     return result
+
+
+def _others_count(target: Ints, value: Floats, beyond: Floats, *, limits: Plausible) -> Mask:
+    """The rows whose target has values far apart or far beyond the season: all others pass."""
+    order = np.argsort(target, kind="stable")
+    starts = np.flatnonzero(np.diff(target[order], prepend=-1))
+    values = value[order]
+    width = np.maximum.reduceat(values, starts) - np.minimum.reduceat(values, starts)
+    strange = np.maximum.reduceat(beyond[order], starts) > limits.beyond
+    return np.asarray(((width > limits.apart_both) | strange)[target])
 
 
 def _codes(*columns: NDArray[np.generic]) -> Ints:

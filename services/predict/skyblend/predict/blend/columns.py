@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from skyblend.predict.blend.series import Series
+from skyblend.weather.quality import Cases
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -75,7 +76,8 @@ class ObservationColumns:
 class History:
     """All that is known of one series. `position` is latitude, longitude (degrees) and elevation
     (m) of each place, NaN where unknown; `against` says for each place what it is verified
-    against: station, analysis or nothing."""
+    against: station, analysis or nothing; `cases` are the forecasts and observations that the
+    checks of context looked at."""
 
     series: Series
     places: tuple[str, ...]
@@ -84,3 +86,4 @@ class History:
     forecasts: ForecastColumns
     observations: ObservationColumns
     against: Mapping[str, str] = field(default_factory=dict)
+    cases: tuple[Cases, Cases] = field(default_factory=lambda: (Cases.none(), Cases.none()))

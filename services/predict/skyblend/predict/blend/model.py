@@ -9,7 +9,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from skyblend.predict.blend.evidence import Memory, classes, corrections
 from skyblend.predict.blend.features import SCALE_NAMES, Situations, features, location_names
 from skyblend.predict.blend.linear import Linear, Scaling
 from skyblend.predict.blend.series import Series
+from skyblend.predict.blend.standing import Standing
+from skyblend.weather.quality import Cases, SeasonalLimits
 
 FORMAT = 1
 _TOLERANCE = 1e-6
@@ -44,6 +46,7 @@ class Model:
     prior: Floats
     learnt_to: int
     state_at: int
+    standing: Standing = field(default_factory=Standing.none)
 
     def predict(self, place: str, at: Situations) -> Prediction:
         """Mean and quantiles of situations of one place at one cycle; `at.position` serves a
@@ -94,6 +97,8 @@ def _meta(model: Model, test: SelfTest) -> dict[str, object]:
         "state_at": model.state_at,
         "epoch": model.memory.epoch,
         "test_place": test.place,
+        "season": [model.standing.season.week, model.standing.season.first],
+        "said_by": model.standing.forecasters,
     }
 
 
@@ -117,7 +122,40 @@ def _arrays(model: Model) -> _Arrays:
         "place": memory.place,
         "all_class": memory.all_class,
         "all": memory.all,
+        **_standing_arrays(model.standing),
     }
+
+
+def _standing_arrays(standing: Standing) -> _Arrays:
+    said = standing.said
+    return {
+        "season_low": standing.season.low,
+        "season_high": standing.season.high,
+        "said_place": said.place,
+        "said_forecaster": said.forecaster,
+        "said_valid": said.valid_at.astype("datetime64[us]").view(np.int64),
+        "said_known": said.known_at.astype("datetime64[us]").view(np.int64),
+        "said_value": said.value,
+    }
+
+
+def _standing(meta: Mapping[str, object], arrays: Mapping[str, NDArray[Any]]) -> Standing:
+    """Models of before this was carried have none."""
+    weeks = meta.get("season")
+    if not isinstance(weeks, list):
+        return Standing.none()
+    week, first = map(int, weeks)
+    season = SeasonalLimits(week, first, arrays["season_low"], arrays["season_high"])
+    place = arrays["said_place"]
+    said = Cases(
+        place=place,
+        forecaster=arrays["said_forecaster"],
+        period=np.full(place.shape, Series.parse(str(meta["series"])).period),
+        valid_at=arrays["said_valid"].view("datetime64[us]"),
+        known_at=arrays["said_known"].view("datetime64[us]"),
+        value=arrays["said_value"],
+    )
+    return Standing(season, _texts(meta, "said_by"), said)
 
 
 def _test_arrays(test: SelfTest) -> _Arrays:
@@ -179,6 +217,7 @@ def _model(meta: Mapping[str, object], arrays: Mapping[str, Floats]) -> Model:
         prior=arrays["prior"],
         learnt_to=int(str(meta["learnt_to"])),
         state_at=int(str(meta["state_at"])),
+        standing=_standing(meta, arrays),
     )
 
 

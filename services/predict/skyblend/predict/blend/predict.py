@@ -1,6 +1,6 @@
 """The blended forecast of a place from the newest runs: what `issue` computes and GET serves."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,9 +11,9 @@ from skyblend.predict.blend.default import default_blend
 from skyblend.predict.blend.features import Situations
 from skyblend.predict.blend.model import Model
 from skyblend.predict.blend.series import BLENDED, Series, forecaster
+from skyblend.predict.blend.standing import Standing, Told
 from skyblend.protos.v1.records_pb2 import Latest, Place, Run, RunSeries
 from skyblend.protos.v1.variables_pb2 import Variable
-from skyblend.weather.quality import Cases, check_context
 
 _SECOND = 1_000_000
 
@@ -77,7 +77,7 @@ class _Runs:
         return replace(self, valid=self.valid[some], value=self.value[:, some])
 
 
-def _runs(latest: Latest, series: Series, at: int) -> _Runs:
+def _runs(latest: Latest, series: Series, at: int, believe: Callable[[Told], Floats]) -> _Runs:
     told = [
         (number, run, part)
         for number, run in enumerate(latest.runs)
@@ -95,34 +95,26 @@ def _runs(latest: Latest, series: Series, at: int) -> _Runs:
     runs = [run for _, run, _ in told]
     names = tuple(forecaster(run.source, run.model) for run in runs)
     issued = np.array([run.issued_at.ToMicroseconds() for run in runs], dtype=np.int64)
+    known = np.array([run.known_at.ToMicroseconds() for run in runs], dtype=np.int64)
     return _Runs(
         tuple(number for number, _, _ in told),
         names,
         issued,
         valid,
-        _believed(series, names, valid, value, at),
+        believe(Told(names, known, valid, value)),
     )
 
 
-def _believed(
-    series: Series, names: tuple[str, ...], valid: Ints, value: Floats, at: int
-) -> Floats:
-    """The values, NaN where the forecasters' agreement speaks against one."""
-    who, when = np.indices(value.shape).reshape(2, -1)
-    cases = Cases(
-        place=np.zeros(who.size, dtype=np.int64),
-        forecaster=who,
-        period=np.full(who.size, series.period),
-        valid_at=valid[when].view("datetime64[us]"),
-        known_at=np.full(who.size, at).view("datetime64[us]"),
-        value=value.reshape(-1),
-    )
-    verdict, _ = check_context(series.variable, forecasts=cases, observations=Cases.none())
-    return np.where(verdict.flagged.reshape(value.shape), np.nan, value)
+def _belief(model: Model | None, series: Series, place: Place, at: int) -> Callable[[Told], Floats]:
+    """The values that the checks do not speak against, by what the model's training knew."""
+    standing = model.standing if model else Standing.none()
+    places = model.places if model else ()
+    code = places.index(place.id) if place.id in places else -1
+    return lambda told: standing.believed(series, told, place=code, at=at)
 
 
 def _blend(model: Model | None, latest: Latest, series: Series, place: Place, at: int) -> Blend:
-    runs = _runs(latest, series, at).spoken()
+    runs = _runs(latest, series, at, _belief(model, series, place, at)).spoken()
     plain = default_blend(series, runs.value.T, runs.issued, runs.valid)
     known = _arranged(runs, model.forecasters).spoken() if model else runs
     if model is None or not len(known.valid):

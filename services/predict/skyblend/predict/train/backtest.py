@@ -171,7 +171,7 @@ def _without(history: History, holdout: Holdout | None) -> History:
     rows = np.flatnonzero(~held[history.observations.place])
     return History(
         history.series, history.places, history.forecasters, history.position, history.forecasts,
-        history.observations.take(rows), history.against,
+        history.observations.take(rows), history.against, history.cases,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from skyblend.predict.blend.columns import DAY, Floats, History
 from skyblend.predict.blend.fit import Fitted, Fitter
 from skyblend.predict.blend.lookup import Samples, Truth, learning_samples
 from skyblend.predict.blend.model import Model
+from skyblend.predict.blend.standing import Standing
 from skyblend.predict.blend.walk import Walked, walk
 from skyblend.predict.train.evaluate import Cases, by_mean, cases, crps
 from skyblend.predict.train.gate import Verdict, judge
@@ -140,7 +141,12 @@ def _new(fitted: Fitted, history: History, walked: Walked, *, cut: int, at: int)
         prior=walked.prior,
         learnt_to=cut,
         state_at=at,
+        standing=_standing(history, at),
     )
+
+
+def _standing(history: History, at: int) -> Standing:
+    return Standing.of(history.series, history.cases, history.forecasters, at=at)
 
 
 def _is_worth_refreshing(champion: Model, window: Window, verdict: Verdict, at: int) -> bool:
@@ -161,4 +167,5 @@ def _refreshed(champion: Model, history: History, walked: Walked, at: int) -> Mo
         memory=walked.memory,
         prior=walked.prior,
         state_at=at,
+        standing=_standing(history, at),
     )

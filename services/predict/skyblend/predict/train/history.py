@@ -150,12 +150,9 @@ def _history(
         value=observations.value[observed],
         flagged=observations.flagged[observed],
     )
-    judged = judge(
-        series.variable,
-        forecasts=_cases(series, told, told.forecaster),
-        observations=_cases(series, truth, source[observed]),
-        analysis=(analysis := _is_analysis(observations)[observed]),
-    )
+    analysis = _is_analysis(observations)[observed]
+    cases = _cases(series, told, told.forecaster), _cases(series, truth, source[observed])
+    judged = judge(series.variable, forecasts=cases[0], observations=cases[1], analysis=analysis)
     told = replace(told, flagged=told.flagged | judged.forecasts.flagged)
     chosen = np.flatnonzero(judged.chosen)
     truth = replace(truth, flagged=truth.flagged | judged.observations.flagged).take(chosen)
@@ -164,7 +161,8 @@ def _history(
         for place, is_analysis in zip(truth.place.tolist(), analysis[chosen], strict=True)
     }
     position = _positions(names, places, forecasts.position[stated], told.place)
-    return History(series, names, forecasters, position, told, truth, against)
+    cases = cases[0], cases[1].take(chosen)
+    return History(series, names, forecasters, position, told, truth, against, cases)
 
 
 def _is_analysis(rows: _Rows) -> Flags:
