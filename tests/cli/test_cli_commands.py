@@ -290,6 +290,10 @@ def test_status_counts_what_is_there(run: Run, files: tuple[Path, Path]) -> None
     assert lines["places"] == "1, 0 asked of providers"
     assert lines["raw"] == "2 objects, 2 recorded"
     assert lines["bus"] == "0 messages, 0 given up"
+    assert lines["realm"] == "live"
+    assert lines["folder"].endswith("MB on disk")
+    assert lines["newest"].startswith("tidy received 20")
+    assert (lines["models"], lines["ledger"]) == ("none yet", "empty")
 
 
 def test_the_simulated_half_is_kept_apart(run: Run, files: tuple[Path, Path]) -> None:

@@ -71,6 +71,16 @@ def test_a_segment_holds_the_hash_of_the_one_before_and_no_members() -> None:
     assert len(second.issued[0].members) == 0
 
 
+def test_the_last_segments_are_verified_without_the_others() -> None:
+    storage, _ = _chain(10)
+    storage.write(names.ledger(3), b"changed")
+    assert verify(storage, last=5).segments == 5
+    assert verify(storage, last=5).is_sound
+    assert not verify(storage, last=8).is_sound
+    storage.delete(names.ledger(9))
+    assert verify(storage, last=3).problems[0] == f"{names.ledger(9)}: missing"
+
+
 def test_nothing_issued_adds_no_segment() -> None:
     storage = MemoryStorage()
     assert _add(storage, Head()) == Head()

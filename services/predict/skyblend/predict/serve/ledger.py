@@ -99,19 +99,26 @@ def append(
     return head, issued
 
 
-def verify(storage: Storage) -> Report:
-    """Read the whole ledger and tell each segment that is missing, unreadable, changed or
-    forked."""
+def verify(storage: Storage, *, last: int | None = None) -> Report:
+    """Read the whole ledger, or its last segments, and tell each segment that is missing,
+    unreadable, changed or forked."""
     problems: list[str] = []
-    previous, expected, count = b"", 1, 0
-    for listed in storage.list(names.LEDGER):
-        number = int(listed.name.removeprefix(names.LEDGER).removesuffix(".pb"))
-        content = storage.read(listed.name).data
+    found = [listed.name for listed in storage.list(names.LEDGER)]
+    some = found if last is None else found[-last:]
+    is_whole = len(some) == len(found)
+    previous, expected, count = b"", 1 if is_whole else _number(some[0]), 0
+    for name in some:
+        number, content = _number(name), storage.read(name).data
         problems += [f"{names.ledger(n)}: missing" for n in range(expected, number)]
-        if (problem := _problem(content, number, previous if number == expected else None)) != "":
+        is_linked = number == expected and (is_whole or count > 0)
+        if (problem := _problem(content, number, previous if is_linked else None)) != "":
             problems.append(problem)
         previous, expected, count = hashlib.sha256(content).digest(), number + 1, count + 1
     return Report(count, tuple(problems))
+
+
+def _number(name: str) -> int:
+    return int(name.removeprefix(names.LEDGER).removesuffix(".pb"))
 
 
 def _problem(content: bytes, number: int, previous: bytes | None) -> str:
