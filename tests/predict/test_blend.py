@@ -1,6 +1,8 @@
 """The file of a model, and the forecast from the newest runs."""
 
 import hashlib
+import io
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -51,6 +53,28 @@ def test_model_with_other_bytes_other_features_or_other_answers_is_refused() -> 
     odd = without(content, "levels")
     with pytest.raises(ModelError, match="levels"):
         decode(odd, sha256=hashlib.sha256(odd).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("of_before", "told"),
+    [
+        ({"format": 1}, "expected format 2, got 1"),
+        ({"scale": ["one", "lead"]}, "other features of the scale (error_gap)"),
+        ({"location": ["one"]}, "other features of the location (anomaly)"),
+    ],
+)
+def test_a_model_of_before_is_refused_in_a_short_line(
+    of_before: dict[str, object], told: str
+) -> None:
+    content = encode(*trained())
+    with np.load(io.BytesIO(content)) as file:
+        arrays = {name: file[name] for name in file.files}
+    meta = json.loads(arrays["meta"].tobytes()) | of_before
+    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
+    np.savez(changed := io.BytesIO(), **arrays)
+    with pytest.raises(ModelError) as refused:
+        decode(changed.getvalue(), sha256=hashlib.sha256(changed.getvalue()).hexdigest())
+    assert str(refused.value) == f"model: {told}: the next training makes a new one"
 
 
 def test_serving_gives_what_the_features_of_training_give() -> None:

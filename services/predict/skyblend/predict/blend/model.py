@@ -23,8 +23,10 @@ from skyblend.predict.blend.series import Series
 from skyblend.predict.blend.standing import Standing
 from skyblend.weather.quality import Cases, SeasonalLimits
 
-FORMAT = 1
+FORMAT = 2  # to be raised with what the features are made of or what is carried beside them
+_AGAIN = "the next training makes a new one"
 _TOLERANCE = 1e-6
+_LONGEST = 120  # characters of an error inside an error
 
 
 class ModelError(ValueError):
@@ -140,11 +142,7 @@ def _standing_arrays(standing: Standing) -> _Arrays:
 
 
 def _standing(meta: Mapping[str, object], arrays: Mapping[str, NDArray[Any]]) -> Standing:
-    """Models of before this was carried have none."""
-    weeks = meta.get("season")
-    if not isinstance(weeks, list):
-        return Standing.none()
-    week, first = map(int, weeks)
+    week, first = map(int, _texts(meta, "season"))
     season = SeasonalLimits(week, first, arrays["season_low"], arrays["season_high"])
     place = arrays["said_place"]
     said = Cases(
@@ -178,23 +176,32 @@ def decode(content: bytes, *, sha256: str) -> Model:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(arrays["meta"].tobytes())
+        _check_format(meta)
         model = _model(meta, arrays)
         test = _self_test(meta, arrays)
+    except ModelError:
+        raise
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ModelError(f"model: expected the arrays of format {FORMAT}, got {error!r}") from error
+        got = f"{type(error).__name__} {error}"[:_LONGEST]
+        raise ModelError(f"model: expected the arrays of format {FORMAT}, got {got}") from error
     _check(model, test)
     return model
 
 
+def _check_format(meta: Mapping[str, object]) -> None:
+    """Raises ModelError for another format, or other features than this code makes."""
+    if meta["format"] != FORMAT:
+        raise ModelError(f"model: expected format {FORMAT}, got {meta['format']}: {_AGAIN}")
+    made = {"location": location_names(_texts(meta, "forecasters")), "scale": SCALE_NAMES}
+    for what, expected in made.items():
+        differ = set(expected).symmetric_difference(given := _texts(meta, what))
+        if given != expected:
+            which = min(differ, default="their order")
+            raise ModelError(f"model: other features of the {what} ({which}): {_AGAIN}")
+
+
 def _model(meta: Mapping[str, object], arrays: Mapping[str, Floats]) -> Model:
     names, places = _texts(meta, "forecasters"), _texts(meta, "places")
-    for what, expected in (
-        ("format", FORMAT),
-        ("location", [*location_names(names)]),
-        ("scale", [*SCALE_NAMES]),
-    ):
-        if meta[what] != expected:
-            raise ValueError(f"{what}: expected {expected}, got {meta[what]}")
     series = Series.parse(str(meta["series"]))
     linear = Linear(
         Scaling(arrays["location_centre"], arrays["location_width"]),
