@@ -1,12 +1,16 @@
 """The decoded items of one member, given only when the whole member is good."""
 
+import pickle
+import tempfile
 from collections.abc import Iterator
+from itertools import chain
+from typing import BinaryIO, cast
 
 from skyblend.preprocess.members import Member
 from skyblend.sources.contract import BadPayload, Decoded, Forecasts, Observations, Payload, Source
 from skyblend.sources.registry import SOURCES, recognise
 
-HELD = 1 << 18  # rows of a member that are held until its end; a larger member is read twice
+HELD = 1 << 18  # rows of a member that are held until its end; a larger member's wait on the disk
 _HEAD = 4096
 
 
@@ -23,11 +27,21 @@ def items(source: Source, payload: Payload) -> Iterator[Decoded]:
     else:
         yield from held
         return
-    held.clear()
-    for _ in decoding:  # to its end, where it may be refused
-        pass
-    payload.body.seek(0)
-    yield from source.decode(payload)
+    with tempfile.TemporaryFile() as aside:
+        count = 0
+        for item in chain(_emptied(held), decoding):
+            pickle.dump(item, cast(BinaryIO, aside), pickle.HIGHEST_PROTOCOL)
+            count += 1
+        aside.seek(0)
+        for _ in range(count):
+            yield pickle.load(aside)  # noqa: S301 - what was written above, to a file without a name
+
+
+def _emptied(held: list[Decoded]) -> Iterator[Decoded]:
+    """The items in their order; none is held any longer than it is needed."""
+    held.reverse()
+    while held:
+        yield held.pop()
 
 
 def source_of(member: Member) -> Source:

@@ -23,7 +23,7 @@ from skyblend.runtime.place import Runtime
 from skyblend.runtime.tables import Query, View
 from skyblend.runtime.tables.compact import supersede
 
-ASKED = 1 << 15  # rows that are compared with the tables at once
+ASKED = 1 << 16  # rows that are compared with the tables at once
 LOG = logging.getLogger(__name__)
 
 
@@ -98,10 +98,13 @@ def _processed(runtime: Runtime, source: Origin, taken: Intake, *, now: datetime
 def _versions(runtime: Runtime, raw: str, taken: Intake) -> int:
     """How many rows of an upload say something new; too slow to be asked after every fetch. Asked
     for some places at a time, which bounds the memory that it takes."""
-    reads = {FORECASTS: runtime.tables.forecasts, OBSERVATIONS: runtime.tables.observations}
+    counts = {
+        FORECASTS: runtime.tables.count_forecasts,
+        OBSERVATIONS: runtime.tables.count_observations,
+    }
     places = sorted(taken.places.found)
     return sum(
-        reads[kind](_news(raw, variables, places[start::parts])).num_rows
+        counts[kind](_news(raw, variables, places[start::parts]))
         for kind, variables in taken.files.variables.items()
         for parts in [1 + taken.files.written[kind] // ASKED]
         for start in range(min(parts, len(places)) if variables else 0)
