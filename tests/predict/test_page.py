@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from skyblend.predict.serve.app import create_app
+from skyblend.protos.v1.api_pb2 import Issued
 from skyblend.protos.v1.records_pb2 import Place
 from skyblend.runtime import names
 from skyblend.runtime.bus.sqlite import SqliteBus
@@ -223,6 +224,25 @@ def test_an_old_source_is_named(visit, forecast):
     seen = visit()
     assert "20 h ago" in seen.page.inner_text("#sources")
     assert seen.page.locator("#sources .old").count() == 3
+
+
+def test_the_terms_of_the_data_stand_beside_the_sources_with_a_link(visit, forecast):
+    forecast()
+    seen = visit()
+    assert seen.page.inner_text("#sources .terms") == "Weather data by Open-Meteo.com (CC BY 4.0)"
+    link = seen.page.locator("#sources .terms a")
+    assert link.get_attribute("href") == "https://open-meteo.com/"
+
+
+def test_terms_are_text_and_only_https_is_a_link(visit, forecast, runtime):
+    forecast()
+    issued = Issued.FromString(runtime.storage.read(names.issued("p0")).data)
+    for source in issued.sources:
+        source.attribution.text, source.attribution.url = "<b>Ours</b>", "javascript:alert(1)"
+    runtime.storage.write(names.issued("p0"), issued.SerializeToString())
+    seen = visit()
+    assert seen.page.inner_text("#sources .terms") == "<b>Ours</b> (CC BY 4.0)"
+    assert seen.page.locator("#sources .terms a").count() == 0
 
 
 def test_the_scores_are_shown_best_first_with_what_they_are_against(visit, forecast):
