@@ -141,6 +141,11 @@ def test_a_later_day_gives_the_champion_new_state_or_a_successor(archive: Runtim
     index = json.loads(archive.storage.read(names.CHAMPION).data)
     assert [row["model_id"] for row in index["history"]] == [first.model_id, later.model_id]
     assert index["champions"][KEY]["model_id"] == later.model_id
+    row = index["champions"][KEY]
+    model = decode(archive.storage.read(names.model(row["model_id"])).data, sha256=row["sha256"])
+    season = model.standing.season
+    assert (season.first, len(season.low)) == (4, PLACES)  # 1 February is in the fifth week
+    assert np.isfinite(season.high[:, 1:, :4]).all()  # weeks with twenty days around them
 
 
 def test_training_as_of_an_earlier_time_leaves_the_newer_champion(archive: Runtime) -> None:
