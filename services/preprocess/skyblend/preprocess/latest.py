@@ -21,9 +21,7 @@ from skyblend.runtime.storage import Storage, update
 from skyblend.sources.registry import terms
 from skyblend.weather.quality import Flag
 
-HELD = (
-    24 << 20
-)  # bytes of runs that are held before they are written: more than a task of 100 answers
+HELD = 16 << 20  # bytes of runs held before they are written: more than a call of 50 places
 _SECOND = 1_000_000  # us
 
 Forecaster = tuple[str, str]
