@@ -103,6 +103,11 @@ class Unread:
 
     observations = forecasts
 
+    def count_forecasts(self, query: Query) -> int:
+        return 0
+
+    count_observations = count_forecasts
+
     def load(self, object_name: str) -> None:
         """Nothing is held, so nothing is to be replaced."""
 
