@@ -46,6 +46,11 @@ def test_the_page_comes_from_this_address_alone(pipeline: Pipeline) -> None:
     assert "default-src" in page.headers["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize("path", ["/v1/places", "/v1/sources", "/v1/series", "/v1/skill", "/ready"])
+def test_every_answer_says_that_it_is_simulated(pipeline: Pipeline, path: str) -> None:
+    assert pipeline.get(path).json()["simulated"] is True
+
+
 @pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
 def test_each_service_tells_how_it_is(pipeline: Pipeline, path: str) -> None:
     for address in set(pipeline.addresses.values()):

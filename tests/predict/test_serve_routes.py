@@ -75,9 +75,11 @@ def test_issue_answers_with_its_report_once(
 ) -> None:
     put(berlin, run_of("gfs", [0, 1, 2]))
     first = call("/v1/issue", method="POST", token=TOKEN, body=b"{}")
-    assert first.json == {"issued": ["berlin"], "unchanged": [], "waiting": [], "segment": 1}
+    one = {"issued": ["berlin"], "unchanged": [], "waiting": [], "segment": 1}
+    assert first.json == {"simulated": False, **one}
     again = call("/v1/issue", method="POST", token=TOKEN)
-    assert again.json == {"issued": [], "unchanged": ["berlin"], "waiting": [], "segment": 0}
+    none = {"issued": [], "unchanged": ["berlin"], "waiting": [], "segment": 0}
+    assert again.json == {"simulated": False, **none}
 
 
 def test_a_tick_of_the_past_issues_nothing_in_the_past(
@@ -212,15 +214,15 @@ def test_sources_tell_their_ages(call: Call) -> None:
 
 
 def test_skill_is_what_training_wrote(call: Call, runtime: Runtime) -> None:
-    assert call("/v1/skill").json == {}
+    assert call("/v1/skill").json == {"simulated": False}
     runtime.storage.write("skill.json", b'{"at": "2026-11-20T04:00:00Z"}')
-    assert call("/v1/skill").json == {"at": "2026-11-20T04:00:00Z"}
+    assert call("/v1/skill").json == {"simulated": False, "at": "2026-11-20T04:00:00Z"}
 
 
 def test_ready_says_why_not(
     call: Call, put: Put, run_of: RunOf, runtime: Runtime, now: Any
 ) -> None:
-    assert call("/health").json == {"status": "ok"}
+    assert call("/health").json == {"status": "ok", "simulated": False}
     got = call("/ready")
     assert (got.status, got.json["detail"]) == (
         503,
@@ -228,7 +230,7 @@ def test_ready_says_why_not(
     )
     put(Place(id="berlin"), run_of("gfs", [0, 1, 2]))
     issue(runtime, now=now)
-    assert call("/ready").json == {"status": "ready", "realm": "live"}
+    assert call("/ready").json == {"status": "ready", "simulated": False}
 
 
 @pytest.mark.usefixtures("served")

@@ -46,7 +46,7 @@ def forecast(session: Session, *, place_id: str, at: datetime | None, as_json: b
         _latest(runtime, place_id, at),
         champions_at(runtime.storage, time),
         now=time,
-        simulated=runtime.settings.realm == "simulated",
+        simulated=runtime.settings.is_simulated,
     )
     if as_json:
         click.echo(json.dumps(as_dict(issued)))

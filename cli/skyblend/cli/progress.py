@@ -34,7 +34,7 @@ class Progress:
         self._say(f"[4/5] first forecast ready after {seconds:.0f} s: {self._address}")
         self._until(self._schedule.trained.is_set, self._recorded)
         self._say(f"[5/5] {self._models()}; refreshed on schedule, Ctrl-C stops")
-        if self._runtime.settings.realm == "simulated":
+        if self._runtime.settings.is_simulated:
             self._say(SIMULATED)
 
     def _until(self, reached: Callable[[], bool], line: Callable[[], str]) -> None:

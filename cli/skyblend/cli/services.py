@@ -59,7 +59,7 @@ def services(session: Session, *, realm: str | None, port: int) -> None:
         refuse_open_address(settings)
         for number in range(3):
             refuse_taken_port(settings.host, port + number)
-        if settings.realm == "simulated":
+        if settings.is_simulated:
             settings = with_simulator(settings)
         run(settings, first_port=port)
 

@@ -56,7 +56,7 @@ class Session:
         from skyblend.runtime.settings import Settings
 
         settings = Settings.read({**defaults, **self.environ()})
-        if settings.realm == "simulated":
+        if settings.is_simulated:
             why = "as asked for" if self.wish else "as the running `up` does; --live says otherwise"
             click.echo(f"simulated: works on made-up weather in {settings.root}, {why}", err=True)
         return settings

@@ -27,7 +27,7 @@ def load(supervisor: int) -> App:
     tie(supervisor)
     settings = Settings.read(os.environ)
     log_to_file(settings)
-    if settings.realm == "simulated":
+    if settings.is_simulated:
         settings = with_simulator(settings)
     runtime = runtime_for(settings)
     logging.getLogger(__name__).info("started on Python %s", platform.python_version())

@@ -145,6 +145,11 @@ class Settings:
         return cls(**values, environ=ours)
 
     @property
+    def is_simulated(self) -> bool:
+        """Whether all weather is made up; every answer says so."""
+        return self.realm == "simulated"
+
+    @property
     def root(self) -> Path:
         """The folder of the realm."""
         return self.data / self.realm

@@ -56,7 +56,7 @@ def _collect(request: Request, runtime: Runtime) -> Response:
         raise _bad("source", f"one of {', '.join(SOURCES)}", repr(source)[:80])
     with trace(request.headers.get("X-Trace", "")[:64]):
         report = collect(runtime, tick, source=source)
-    return _json(_collected(report), 200)
+    return _json(_collected(report), runtime)
 
 
 def _upload(request: Request, runtime: Runtime) -> Response:
@@ -80,7 +80,7 @@ def _upload(request: Request, runtime: Runtime) -> Response:
         except uploads.BadUpload as error:
             raise Refused(Refusal(400, "bad upload", str(error))) from None
     answer = {"sha256": stored.sha256, "object": stored.object, "created": stored.created}
-    return _json(answer, 201 if stored.created else 200)
+    return _json(answer, runtime, status=201 if stored.created else 200)
 
 
 def _places(request: Request, runtime: Runtime) -> Response:
@@ -97,7 +97,7 @@ def _places(request: Request, runtime: Runtime) -> Response:
         raise Refused(Refusal(400, "bad place", str(error))) from None
     except places.OverQuota as error:
         raise Refused(Refusal(409, "over quota", str(error))) from None
-    return _json({"changed": added}, 200)
+    return _json({"changed": added}, runtime)
 
 
 def _place(number: int, row: Any) -> Place:
@@ -155,8 +155,9 @@ def _bad(where: str, expected: str, got: str) -> Refused:
     return Refused(Refusal(400, "bad request", f"{where}: expected {expected}, got {got}"))
 
 
-def _json(content: Any, status: int) -> Response:
-    return Response(json.dumps(content), status, content_type=_JSON)
+def _json(content: dict[str, Any], runtime: Runtime, *, status: int = 200) -> Response:
+    said = {"simulated": runtime.settings.is_simulated, **content}
+    return Response(json.dumps(said), status, content_type=_JSON)
 
 
 def _collected(report: CollectReport) -> dict[str, Any]:
@@ -180,14 +181,14 @@ def _source(report: SourceReport) -> dict[str, Any]:
 
 def _health(request: Request, runtime: Runtime) -> Response:
     _check_host(request, runtime)
-    return _json({"status": "ok"}, 200)
+    return _json({"status": "ok"}, runtime)
 
 
 def _ready(request: Request, runtime: Runtime) -> Response:
     """Ready where the bucket answers; else 503 of `respond`."""
     _check_host(request, runtime)
     runtime.storage.generation(names.PLACES)
-    return _json({"status": "ok"}, 200)
+    return _json({"status": "ok"}, runtime)
 
 
 def _metrics(request: Request, runtime: Runtime) -> Response:

@@ -50,7 +50,7 @@ class Issuer:
 
     def __init__(self, runtime: Runtime) -> None:
         self._storage = runtime.storage
-        self._simulated = runtime.settings.realm == "simulated"
+        self._simulated = runtime.settings.is_simulated
         self.champions = ChampionWatch(runtime.storage)
         self._head = ledger.Head()
         self._finished = 0  # number of the last segment that is known to be served

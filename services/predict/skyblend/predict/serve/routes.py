@@ -60,6 +60,7 @@ class _Endpoints:
     def __init__(self, runtime: Runtime, forecasts: Forecasts, now: Callable[[], datetime]) -> None:
         self._runtime, self._forecasts, self._now = runtime, forecasts, now
         self._issuer = Issuer(runtime)
+        self._is_simulated = runtime.settings.is_simulated
 
     def reads(self) -> dict[str, Callable[[], Response]]:
         return {
@@ -98,7 +99,7 @@ class _Endpoints:
         return send_from_directory(STATIC, file)  # no-cache with an ETag: never an old script
 
     def places(self) -> Response:
-        simulated = self._runtime.settings.realm == "simulated"
+        simulated = self._is_simulated
         rows = [
             page.place_row(
                 place, self._forecasts.issued.get(names.issued(place.id)).value, simulated=simulated
@@ -126,19 +127,19 @@ class _Endpoints:
 
     def skill(self) -> Response:
         try:
-            content = self._runtime.storage.read(SKILL).data
+            content = orjson.loads(self._runtime.storage.read(SKILL).data)
         except Absent:
-            content = b"{}"
-        return Response(content, content_type="application/json")
+            content = {}
+        return _json({"simulated": self._is_simulated, **content})
 
     def health(self) -> Response:
-        return _json({"status": "ok"})
+        return _json({"status": "ok", "simulated": self._is_simulated})
 
     def ready(self) -> Response:
         if (reason := self._not_ready()) is not None:
             refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not ready", reason)
             raise Refused(refusal)
-        return _json({"status": "ready", "realm": self._runtime.settings.realm})
+        return _json({"status": "ready", "simulated": self._is_simulated})
 
     def metrics(self) -> Response:
         return Response(exposition(), content_type=CONTENT_TYPE_LATEST)
@@ -150,7 +151,8 @@ class _Endpoints:
         nothing in the past, and a repeated one finds nothing changed."""
         _check_tick(_body())
         with logs.trace():
-            return _json(report_row(self._issue(now=self._now())))
+            report = report_row(self._issue(now=self._now()))
+        return _json({"simulated": self._is_simulated, **report})
 
     def records_ready(self) -> Response:
         push = decode(_body())
