@@ -5,8 +5,10 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from skyblend.runtime import folder
@@ -28,10 +30,52 @@ def test_a_newer_format_is_refused_and_nothing_touched(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["version"]
 
 
-def test_an_unreadable_format_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "version").write_text("one")
-    with pytest.raises(Misconfigured, match=r"expected .*format"):
+@pytest.mark.parametrize(
+    "content",
+    [
+        "one",
+        "",
+        "[]",
+        "{}",
+        '{"format": 0}',
+        '{"format": "1"}',
+        '{"format": true}',
+        '{"format": 1.5}',
+    ],
+)
+def test_an_unreadable_format_is_refused_and_stays(tmp_path: Path, content: str) -> None:
+    (tmp_path / "version").write_text(content)
+    with pytest.raises(Misconfigured) as refused:
         folder.prepare(tmp_path)
+    file = tmp_path / "version"
+    assert str(refused.value) == f'{file}: expected {{"format": 1}}, got {content!r}'
+    assert file.read_text() == content
+
+
+@pytest.fixture
+def unwritable() -> Iterator[Path]:
+    """A folder that this user may read only; root is nobody meanwhile, whom modes stop."""
+    user = os.geteuid()
+    with TemporaryDirectory() as made:
+        Path(made).chmod(0o555)
+        if not user:
+            os.seteuid(65534)
+        try:
+            yield Path(made)
+        finally:
+            os.seteuid(user)
+            Path(made).chmod(0o700)
+
+
+def test_a_folder_that_cannot_be_written_is_named(unwritable: Path) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        folder.prepare(unwritable)
+    assert str(refused.value).startswith(f"the data folder {unwritable} cannot be written by user ")
+    with pytest.raises(Misconfigured) as refused:
+        folder.prepare(unwritable / "data")
+    assert str(refused.value) == (
+        f"the data folder {unwritable / 'data'} cannot be made: permission denied"
+    )
 
 
 def test_the_realms_are_apart(tmp_path: Path) -> None:

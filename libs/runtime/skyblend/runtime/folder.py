@@ -15,6 +15,7 @@ from skyblend.runtime.settings import Misconfigured
 
 FORMAT = 1
 VERSION_FILE, RUNNING_FILE, LOCK_FILE = "version", "running.json", "lock"
+_SHOWN = 60  # bytes of a file that is no version
 # Format that a folder has -> what brings it to the next one.
 MIGRATIONS: dict[int, Callable[[Path], None]] = {}
 
@@ -36,8 +37,8 @@ class Running:
 
 def prepare(data: Path) -> None:
     """Make the folder, or check its format: a newer one is refused (Misconfigured), an older one
-    migrated."""
-    data.mkdir(parents=True, exist_ok=True)
+    migrated. One that cannot be written is refused as well (Misconfigured)."""
+    _make_writable(data)
     found = _format(data)
     if found > FORMAT:
         raise Misconfigured(
@@ -58,11 +59,30 @@ def _format(data: Path) -> int:
     """The format of the folder, 0 for a new one."""
     path = data / VERSION_FILE
     try:
-        return int(json.loads(path.read_bytes())["format"])
+        content = path.read_bytes()
     except FileNotFoundError:
         return 0
+    try:
+        found = json.loads(content)["format"]
     except (ValueError, TypeError, KeyError):
-        raise Misconfigured(f'{path} expected {{"format": number}}, got something else') from None
+        found = None
+    if type(found) is not int or found < 1:
+        got = content[:_SHOWN].decode(errors="replace").strip()
+        raise Misconfigured(f'{path}: expected {{"format": 1}}, got {got!r}')
+    return found
+
+
+def _make_writable(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise Misconfigured(f"the data folder {data} cannot be made: {why}") from None
+    if not os.access(data, os.W_OK | os.X_OK, effective_ids=True):
+        raise Misconfigured(
+            f"the data folder {data} cannot be written by user {os.geteuid()}: choose another with"
+            " --data, or change its owner or mode"
+        )
 
 
 @contextmanager
