@@ -89,8 +89,8 @@ def test_an_upload_tells_what_became_of_each_file(run: Run, files: tuple[Path, P
     rows = [line.split() for line in result.output.splitlines()]
     # Of three rows of forecasts one has no value and is no record.
     assert rows[1:] == [
-        ["forecasts.csv", "yes", "2", "2", "0", "0"],
-        ["observations.csv", "yes", "1", "1", "0", "0"],
+        ["forecasts.csv", "yes", "2", "2", "0", "0", "0"],
+        ["observations.csv", "yes", "1", "1", "0", "0", "0"],
     ]
 
 
@@ -99,8 +99,8 @@ def test_a_second_upload_changes_nothing(run: Run, files: tuple[Path, Path]) -> 
     result = run("upload", *files)
     rows = [line.split() for line in result.output.splitlines()]
     assert rows[1:] == [
-        ["forecasts.csv", "already", "2", "0", "2", "0"],
-        ["observations.csv", "already", "1", "0", "1", "0"],
+        ["forecasts.csv", "already", "2", "0", "2", "0", "0"],
+        ["observations.csv", "already", "1", "0", "1", "0", "0"],
     ]
 
 
@@ -110,8 +110,10 @@ def test_a_refused_file_says_why_and_the_good_one_goes_on(
     bad = tmp_path / "bad.csv"
     bad.write_text(FORECASTS.replace("temperature_2m", "temprature_2m"))
     result = run("upload", "--source", "tidy", bad, files[1])
+    assert result.exit_code == 1
+    assert result.stderr == "Error: 1 of 2 files gave no record: see above\n"
     assert "temprature_2m" in result.output
-    assert ["observations.csv", "yes", "1", "1", "0", "0"] in [
+    assert ["observations.csv", "yes", "1", "1", "0", "0", "0"] in [
         line.split() for line in result.output.splitlines()
     ]
     listed = run("quarantine", "list").output
@@ -120,11 +122,72 @@ def test_a_refused_file_says_why_and_the_good_one_goes_on(
     shown = run("quarantine", "show", entry_id).output
     assert "expected" in shown
     assert "bad.csv" in shown
-    assert run("quarantine", "replay", entry_id).exit_code == 0
+    replayed = run("quarantine", "replay", entry_id)
+    assert replayed.exit_code == 1
+    assert "Error: refused again: at " in replayed.stderr
+    assert "temprature_2m" in replayed.stderr
     assert run("quarantine", "list").output == listed
 
 
-def test_an_unknown_quarantine_entry_is_an_error(run: Run) -> None:
+@pytest.mark.parametrize("content", [b"", b"\x00\x01\xff" * 99, b"place_id,wind\nUlm,3\n"])
+def test_a_file_without_any_record_fails(run: Run, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "file.csv"
+    file.write_bytes(content)
+    for stored in ("yes", "already"):
+        result = run("upload", file)
+        assert result.exit_code == 1
+        assert result.output.splitlines()[1].split() == ["file.csv", stored, *"00010"]
+
+
+def test_a_file_of_which_a_row_is_good_is_no_failure(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "observations.csv"
+    file.write_text(OBSERVATIONS + "Ulm,91,9.98,478,2024-01-01T07:00:00Z,1\n")
+    result = run("upload", file)
+    assert result.exit_code == 0
+    assert result.output.splitlines()[1].split()[2:] == [*"11010"]
+
+
+def test_an_upload_counts_what_it_flagged(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "hot.csv"
+    more = "".join(f"Ulm,48.4,9.98,478,2024-01-01T0{hour}:00:00Z,75\n" for hour in (7, 8))
+    file.write_text(OBSERVATIONS + more)
+    for stored in ("yes", "already"):
+        _, row, *reasons = run("upload", file).output.splitlines()
+        assert row.split()[:3] == ["hot.csv", stored, "3"]
+        assert row.split()[-2:] == ["0", "2"]
+        (reason,) = reasons
+        assert reason.strip().startswith("flagged: 2 values of temperature_2m: expected -")
+        assert reason.endswith(", got 75")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",),
+        ("places", "list"),
+        ("forecast", "--place", "Ulm"),
+        ("export", "forecasts", "--out", "out.csv"),
+        ("quarantine", "list"),
+        ("quarantine", "show", "0123456789ab"),
+        ("ledger", "verify"),
+        ("dead-letters", "list"),
+        (*("backtest", "--variable", "temperature_2m", "--from", "2024-01-01"),
+         *("--to", "2024-01-01", "--out", "out.csv")),
+    ],
+)  # fmt: skip
+def test_what_only_reads_makes_no_data_folder(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*command)
+    assert result.exit_code == 1
+    (line,) = result.output.splitlines()
+    assert line.startswith(f"Error: there is no data folder {tmp_path / 'data'}: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_quarantine_entry_is_an_error(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
     result = run("quarantine", "show", "0123456789ab")
     assert result.exit_code == 1
     assert "no entry 0123456789ab" in result.output
@@ -150,7 +213,7 @@ def test_an_export_reads_back_as_nothing_new(
         out = tmp_path / f"again-{name}"
         assert run("export", "forecasts", "--out", out).exit_code == 0
         result = run("upload", "--source", "tidy", out)
-        assert result.output.splitlines()[1].split()[2:] == ["2", "0", "2", "0"], result.output
+        assert result.output.splitlines()[1].split()[2:] == ["2", "0", "2", "0", "0"], result.output
 
 
 def test_an_export_of_the_same_records_is_the_same_file(
@@ -283,6 +346,25 @@ def test_an_unknown_place_names_a_near_one(run: Run) -> None:
     assert "perhaps Berlin" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("has", "asks", "other", "option"),
+    [
+        ("--simulate", "--live", "simulated", "--simulate"),
+        ("--live", "--simulate", "live", "--live"),
+    ],
+)
+def test_a_place_of_the_other_half_is_told(
+    run: Run, has: str, asks: str, other: str, option: str
+) -> None:
+    run(has, "places", "add", "Bad Ems", "--lat", "50.3", "--lon", "7.7")
+    result = run(asks, "forecast", "--place", "Bad Ems")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == (
+        f"Error: no place Bad Ems: the {other} half has it: "
+        f"skyblend {option} forecast --place 'Bad Ems'"
+    )
+
+
 def test_status_counts_what_is_there(run: Run, files: tuple[Path, Path]) -> None:
     run("upload", *files)
     lines = dict(line.split(None, 1) for line in run("status").output.splitlines())
@@ -313,6 +395,26 @@ def test_a_backtest_writes_quantiles(run: Run, files: tuple[Path, Path], tmp_pat
     (row,) = csv.DictReader(out.read_text().splitlines())
     assert row["place_id"] == "Ulm"
     assert float(row["q05"]) < float(row["mean"]) < float(row["q95"])
+
+
+def test_a_backtest_of_nothing_writes_nothing(
+    run: Run, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run("upload", *files)
+    out = tmp_path / "q.csv"
+    out.write_text("as it was")
+    before = sorted(tmp_path.iterdir())
+    result = run(
+        *("backtest", "--variable", "temperature_2m", "--from", "2023-01-01"),
+        *("--to", "2023-01-02", "--out", out),
+    )
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
+        "Error: no forecast of temperature_2m for 2023-01-01 to 2023-01-02 is known: "
+        f"{out} is not written"
+    ]
+    assert out.read_text() == "as it was"
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_settings_of_an_env_file_count(tmp_path: Path) -> None:

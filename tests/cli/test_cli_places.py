@@ -67,8 +67,7 @@ def test_one_bad_line_imports_nothing(tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     result = CliRunner().invoke(cli, ["--data", data, "places", "import", str(table)])
     assert result.exit_code == 1
-    listed = CliRunner().invoke(cli, ["--data", data, "places", "list"])
-    assert listed.output == ""
+    assert not Path(data).exists()
 
 
 def test_an_added_place_is_listed_and_can_be_moved(tmp_path: Path) -> None:
@@ -106,3 +105,17 @@ def test_a_place_keeps_what_is_not_given_anew(tmp_path: Path) -> None:
     run("add", "Ulm", "--lat", "48.5", "--lon", "10")
     # The old elevation is that of the old position.
     assert (known().name, known().HasField("elevation")) == ("Ulm (Donau)", False)
+
+
+@pytest.mark.parametrize(("mark", "byte"), [(b"", 15), (b"\xef\xbb\xbf", 18)])
+def test_a_file_that_is_not_utf_8_is_refused_with_its_byte(
+    tmp_path: Path, mark: bytes, byte: int
+) -> None:
+    file = tmp_path / "places.csv"
+    # `id,lat,lon` and its line end are 11 bytes, `Zell` 4.
+    file.write_bytes(mark + b"id,lat,lon\nZell\xe4,1,2\n")
+    data = tmp_path / "data"
+    result = CliRunner().invoke(cli, ["--data", str(data), "places", "import", str(file)])
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {file}: expected UTF-8, got 0xe4 at byte {byte}\n"
+    assert not data.exists()

@@ -100,7 +100,7 @@ def test_a_half_that_the_running_up_does_not_serve_is_drained_by_the_command(
         result = CliRunner().invoke(cli, ["--data", str(data), option, "upload", str(file)])
         status = CliRunner().invoke(cli, ["--data", str(data), option, "status"]).output
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[1].split() == ["observations.csv", "yes", *"1100"]
+    assert result.stdout.splitlines()[1].split() == ["observations.csv", "yes", *"11000"]
     assert (result.stderr == "") == (other == "live")
     assert f"http://127.0.0.1:1, {realm}, process 1" in status
 

@@ -139,4 +139,4 @@ def test_a_model_trained_at_the_end_of_the_year_forecasts_boston(folder: Path) -
 def test_a_second_upload_changes_nothing(folder: Path, archives: Path) -> None:
     january = archives / "nws_scs" / "raw" / "scs_2021-01.tar.gz"
     row = skyblend(folder, "upload", january).stdout.splitlines()[1].split()
-    assert row == ["scs_2021-01.tar.gz", "already", "3435", "0", "3435", "0"]
+    assert row == ["scs_2021-01.tar.gz", "already", "3435", "0", "3435", "0", "0"]

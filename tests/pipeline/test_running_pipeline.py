@@ -95,7 +95,7 @@ def test_an_upload_beside_it_is_drained_through_it(pipeline: Pipeline, tmp_path:
         done = skyblend(pipeline.data, "upload", file)
         assert done.returncode == 0, done.stderr
         row = done.stdout.splitlines()[1].split()
-        assert row == ["observations.csv", stored, "1", versions, unchanged, "0"]
+        assert row == ["observations.csv", stored, "1", versions, unchanged, "0", "0"]
 
 
 def test_an_upload_over_http_becomes_records(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 from skyblend.cli import times
+from skyblend.cli.drafts import draft_of
 from skyblend.cli.session import Session, pass_session
 
 
@@ -39,7 +40,8 @@ def backtest(
     """Forecast a past period again, at each time with only what was known then, training included.
 
     OUT gets one row for each forecast: place_id, issued_at, valid_at, variable, mean and the
-    quantiles q05, q10 ... q95.
+    quantiles q05, q10 ... q95. Where there is nothing to forecast from it is not written, and the
+    exit code is 1.
 
     \b
       skyblend backtest --variable temperature_2m --from 2004-01-28 --to 2004-02-12 --out q.csv
@@ -49,15 +51,22 @@ def backtest(
 
     if last < first:
         raise click.UsageError(f"--to: expected {first} or later, got {last}")
-    report = run(
-        session.runtime(),
-        variable=variable,
-        first=first,
-        last=last,
-        out=out,
-        cycles=cycles,
-        holdout=Holdout.parse(holdout_places) if holdout_places else None,
-    )
+    holdout = Holdout.parse(holdout_places) if holdout_places else None
+    runtime = session.reading()
+    with draft_of(out) as draft:
+        report = run(
+            runtime,
+            variable=variable,
+            first=first,
+            last=last,
+            out=draft,
+            cycles=cycles,
+            holdout=holdout,
+        )
+        if not report.rows:
+            raise click.ClickException(
+                f"no forecast of {variable} for {first} to {last} is known: {out} is not written"
+            )
     click.echo(
         f"{report.rows} rows of {report.cycles} cycles in {out}; {report.fits} models fitted, "
         f"{report.without_model} cycles without one"

@@ -26,7 +26,7 @@ def dead_letters() -> None:
 @pass_session
 def list_letters(session: Session) -> None:
     """Show what was given up, a line each, oldest first: id, type, what it is about, and why."""
-    for letter in session.runtime().bus.dead_letters():
+    for letter in session.reading().bus.dead_letters():
         about = next(iter(_told(letter)["event"].values()), "")
         click.echo(f"{letter.id}  {letter.type}  {about}  {letter.reason}")
 
@@ -36,7 +36,7 @@ def list_letters(session: Session) -> None:
 @pass_session
 def show_letter(session: Session, letter_id: str) -> None:
     """Show the message ID as JSON: its type, trace and event, and the last answer to it."""
-    click.echo(json.dumps(_told(_letter(session.runtime().bus, letter_id)), indent=1))
+    click.echo(json.dumps(_told(_letter(session.reading().bus, letter_id)), indent=1))
 
 
 @dead_letters.command("replay")
@@ -51,7 +51,7 @@ def replay_letters(session: Session, letter_id: str | None, *, every: bool) -> N
     """
     if every == (letter_id is not None):
         raise click.UsageError("expected either an ID or --all")
-    runtime = session.runtime()
+    runtime = session.reading()
     bus = runtime.bus
     chosen = bus.dead_letters() if letter_id is None else [_letter(bus, letter_id)]
     ids = [one.id for one in chosen if bus.replay(one.id)]

@@ -45,7 +45,7 @@ def export(
         )
     count = 0
     with writer(out) as write:
-        tables = rows(session.runtime(), kind, current=current, sources=sources, places=places)
+        tables = rows(session.reading(), kind, current=current, sources=sources, places=places)
         for table in tables:
             write(table)
             count += table.num_rows

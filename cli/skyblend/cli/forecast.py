@@ -1,7 +1,8 @@
 """`skyblend forecast`: the blended forecast of a place, now or as it would have been."""
 
 import json
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from skyblend.protos.v1.api_pb2 import Issued, IssuedSeries
     from skyblend.protos.v1.records_pb2 import Latest, Place
     from skyblend.runtime.place import Runtime
+    from skyblend.runtime.settings import Settings
 
 _SHOWN = (0.1, 0.5, 0.9)
 
@@ -38,7 +40,7 @@ def forecast(session: Session, *, place_id: str, at: datetime | None, as_json: b
     from skyblend.predict.serve.champions import champions_at
     from skyblend.predict.serve.computing import issue_place
 
-    runtime = session.runtime()
+    runtime = session.reading()
     place = _place(runtime, place_id)
     time = at or times.now()
     issued = issue_place(
@@ -152,10 +154,27 @@ def _place(runtime: "Runtime", place_id: str) -> "Place":
 
     known = places.read(runtime.storage)
     if place_id not in known:
-        close = get_close_matches(place_id, known, n=3)
-        hint = f"perhaps {' or '.join(close)}" if close else "`skyblend places list` shows all"
+        hint = _in_other_half(runtime.settings, place_id) or _near(place_id, known)
         raise click.ClickException(f"no place {place_id}: {hint}")
     return known[place_id]
+
+
+def _near(place_id: str, known: "Mapping[str, Place]") -> str:
+    close = get_close_matches(place_id, known, n=3)
+    return f"perhaps {' or '.join(close)}" if close else "`skyblend places list` shows all"
+
+
+def _in_other_half(settings: "Settings", place_id: str) -> str:
+    """How to ask the other half of the data folder, where that has the place; else empty."""
+    from skyblend.runtime import places
+    from skyblend.runtime.storage.folder import FolderStorage
+
+    other, option = ("live", "--live") if settings.is_simulated else ("simulated", "--simulate")
+    bucket = settings.data / other / "bucket"
+    if not bucket.is_dir() or place_id not in places.read(FolderStorage(bucket)):
+        return ""
+    place = shlex.quote(place_id)
+    return f"the {other} half has it: skyblend {option} forecast --place {place}"
 
 
 def _key(series: "IssuedSeries") -> str:

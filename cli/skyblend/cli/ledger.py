@@ -21,7 +21,7 @@ def verify(session: Session) -> None:
     """
     from skyblend.predict.serve.ledger import verify as check
 
-    report = check(session.runtime().storage)
+    report = check(session.reading().storage)
     for problem in report.problems:
         click.echo(problem)
     click.echo(f"{report.segments} segments, {len(report.problems)} problems")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 from skyblend.cli.session import Session
+from skyblend.cli.texts import read_text
 from skyblend.cli.trouble import one_line_each
 
 # Command -> (module, one line of help); the module holds a click command of its own name.
@@ -96,11 +97,7 @@ def main() -> None:
 def read_env_file(path: Path) -> dict[str, str]:
     """The settings of a file of lines NAME=VALUE; comments, empty values and foreign names are
     passed over. Raises ClickException for a file that is not UTF-8."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
-    except UnicodeDecodeError as error:
-        got = f"0x{error.object[error.start]:02x} at byte {error.start}"
-        raise click.ClickException(f"{path}: expected UTF-8, got {got}") from None
+    lines = read_text(path).splitlines() if path.is_file() else []
     pairs = (line.strip().partition("=") for line in lines if not line.lstrip().startswith("#"))
     found = ((name.strip(), value.strip().strip("'\"")) for name, _, value in pairs)
     return {name: value for name, value in found if name.startswith("SKYBLEND_") and value}
@@ -139,6 +136,8 @@ def _expected() -> tuple[type[Exception], ...]:
 
 
 def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"cannot use {error.filename}: {error.strerror.lower()}"
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -1,11 +1,13 @@
 """`skyblend places`: the places that forecasts are made for."""
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 from skyblend.cli.session import Session, pass_session
+from skyblend.cli.texts import read_text
 from skyblend.protos.v1.records_pb2 import Place
 
 # A column of the file -> the field of a place that it gives; the first name that is there counts.
@@ -41,9 +43,8 @@ def import_places(session: Session, file: Path, collect: bool) -> None:
     \b
       skyblend places import scs_cities.csv
     """
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        found = list(read(csv.reader(stream), collect=collect))
-    _add(session, found)
+    lines = csv.reader(io.StringIO(read_text(file), newline=""))
+    _add(session, list(read(lines, collect=collect)))
 
 
 @places.command("add")
@@ -81,7 +82,7 @@ def list_places(session: Session) -> None:
     """Show the places with their position, and whether providers are asked for them."""
     from skyblend.runtime.places import read as known
 
-    for place in known(session.runtime().storage).values():
+    for place in known(session.reading().storage).values():
         click.echo(_line(place))
 
 

@@ -23,16 +23,18 @@ class Progress:
         self._said = ""
 
     def start(self) -> None:
-        Thread(target=self._tell, name="progress", daemon=True).start()
+        Thread(target=self.tell, name="progress", daemon=True).start()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Say the lines in order; returns after the last."""
         places = known_places.read(self._runtime.storage)
         self._say(f"[1/5] {len(places)} places: {_some(list(places))}")
         self._say("[2/5] asking the providers")
-        self._until(self._is_issued, self._recorded)
+        self._say(f"[3/5] {self._recorded()}")
+        self._until(self._is_issued, lambda: f"[3/5] {self._recorded()}")
         seconds = time.monotonic() - self._start
         self._say(f"[4/5] first forecast ready after {seconds:.0f} s: {self._address}")
-        self._until(self._schedule.trained.is_set, self._recorded)
+        self._until(self._schedule.trained.is_set, lambda: f"      {self._recorded()}")
         self._say(f"[5/5] {self._models()}; refreshed on schedule, Ctrl-C stops")
         if self._runtime.settings.is_simulated:
             self._say(SIMULATED)
@@ -46,9 +48,7 @@ class Progress:
         storage = self._runtime.storage
         stored = sum(1 for _ in storage.list(names.RAW))
         done = sum(1 for _ in storage.list(names.PROCESSED))
-        return (
-            f"[3/5] recorded {done} of {stored} answers, past forecasts and observations included"
-        )
+        return f"recorded {done} of {stored} answers, past forecasts and observations included"
 
     def _is_issued(self) -> bool:
         return any(True for _ in self._runtime.storage.list(names.ISSUED))

@@ -31,7 +31,7 @@ def list_entries(session: Session, *, source: str, flags: bool) -> None:
     """Show what is refused, a line each, then the values that failed a check."""
     from skyblend.preprocess.quarantine import entries
 
-    runtime = session.runtime()
+    runtime = session.reading()
     for entry in entries(runtime.storage):
         if source in ("", entry["source"]):
             click.echo(_entry_line(entry))
@@ -44,7 +44,7 @@ def list_entries(session: Session, *, source: str, flags: bool) -> None:
 @pass_session
 def show_entry(session: Session, entry_id: str) -> None:
     """Show all that is known of the entry ID: what, where, expected, got, and a sample."""
-    for name, value in _entry(session.runtime(), entry_id).items():
+    for name, value in _entry(session.reading(), entry_id).items():
         click.echo(f"{name:<12} {value}")
 
 
@@ -55,18 +55,33 @@ def replay_entry(session: Session, entry_id: str) -> None:
     """Read the raw object of the entry ID again, with the decoders of today.
 
     What is good now becomes records; what is still refused stays here. Raw bytes are never thrown
-    away, so this may be done as often as needed.
+    away, so this may be done as often as needed. Ends with exit code 1 where it is refused again.
     """
     from skyblend.preprocess.replay import replay
 
-    runtime = session.runtime()
-    _entry(runtime, entry_id)
+    runtime = session.reading()
+    raw = _entry(runtime, entry_id)["raw"]
     done = replay(runtime, entry_id, now=times.now())
     settle(session, runtime, is_done=lambda: False)
     click.echo(
         f"{done.forecasts} forecasts and {done.observations} observations are recorded, "
         f"{done.quarantined} refused"
     )
+    is_empty = not done.forecasts + done.observations
+    again = _refused_again(runtime, entry_id, raw=raw, is_empty=is_empty)
+    if again is not None:
+        raise click.ClickException(f"refused again: {_reason(again)}")
+
+
+def _refused_again(
+    runtime: "Runtime", entry_id: str, *, raw: str, is_empty: bool
+) -> Mapping[str, str] | None:
+    """The entry if it is still there, or any other of a raw object that gave no record."""
+    from skyblend.preprocess.quarantine import entries
+
+    left = [entry for entry in entries(runtime.storage) if entry["raw"] == raw]
+    same = (entry for entry in left if is_empty or entry["id"] == entry_id)
+    return next(same, None)
 
 
 def _entry(runtime: "Runtime", entry_id: str) -> Mapping[str, str]:
@@ -80,10 +95,11 @@ def _entry(runtime: "Runtime", entry_id: str) -> Mapping[str, str]:
 
 def _entry_line(entry: Mapping[str, str]) -> str:
     what = entry["member"] or entry["file_name"] or entry["raw"]
-    return (
-        f"{entry['id']}  {entry['received_at']}  {entry['source']}  {what}  "
-        f"at {entry['where']}: expected {entry['expected']}, got {entry['got']}"
-    )
+    return f"{entry['id']}  {entry['received_at']}  {entry['source']}  {what}  {_reason(entry)}"
+
+
+def _reason(entry: Mapping[str, str]) -> str:
+    return f"at {entry['where']}: expected {entry['expected']}, got {entry['got']}"
 
 
 def _flag_lines(runtime: "Runtime", source: str) -> Iterator[str]:

@@ -52,6 +52,16 @@ class Session:
 
         return runtime_for(self._settings({"SKYBLEND_TABLES_MEMORY": tables_memory}))
 
+    def reading(self) -> "Runtime":
+        """The runtime of a command that changes nothing; raises ClickException where there is no
+        data folder, and makes none."""
+        if not self.data.is_dir():
+            raise click.ClickException(
+                f"there is no data folder {self.data}: `skyblend up` makes one, "
+                "--data names another"
+            )
+        return self.runtime()
+
     def _settings(self, defaults: Mapping[str, str]) -> "Settings":
         from skyblend.runtime.settings import Settings
 

@@ -27,13 +27,13 @@ def status(session: Session) -> None:
 
     Of the ledger the last segments are read and checked; `skyblend ledger verify` reads all of it.
     """
+    runtime = session.reading()
     found = session.pipeline()
     click.echo(
         f"running    {found.address}, {found.realm}, process {found.pid} since {found.started_at}"
         if found
         else "running    no: `skyblend up` starts it"
     )
-    runtime = session.runtime()
     root = runtime.settings.root
     click.echo(f"realm      {runtime.settings.realm}")
     click.echo(f"folder     {root}, {_size(root) / 1e6:,.1f} MB on disk")

@@ -1,7 +1,7 @@
 """`skyblend upload`: take in archives and files, and tell what became of each."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,11 @@ class Outcome:
     counts: dict[str, Any] | None
     reasons: tuple[str, ...]
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing of it became a record, and something is quarantined."""
+        return bool(self.counts and self.counts["quarantined"] and not records(self.counts))
+
 
 @click.command()
 @click.option("--source", default="", help="Which provider; default: recognised from the content.")
@@ -53,7 +58,8 @@ def upload(session: Session, files: tuple[Path, ...], *, source: str, collect: b
 
     Each file is kept as it is, read, checked and recorded. What cannot be used is quarantined with
     its reason, and the good rest goes on. A second upload of the same file changes nothing. Returns
-    when all is recorded or quarantined, through a running `up` or without one.
+    when all is recorded or quarantined, through a running `up` or without one; with exit code 1
+    where a file gave no record and was refused.
 
     \b
       skyblend upload scs_2021-*.tar.gz
@@ -70,6 +76,8 @@ def upload(session: Session, files: tuple[Path, ...], *, source: str, collect: b
     click.echo("\n".join(table(outcomes)))
     if any(outcome.counts is None for outcome in outcomes):
         raise click.ClickException("not everything is recorded yet: see above")
+    if refused := sum(outcome.is_refused for outcome in outcomes):
+        raise click.ClickException(f"{refused} of {len(outcomes)} files gave no record: see above")
 
 
 def _store(runtime: "Runtime", file: Path, *, source: str, collect: bool) -> "StoredUpload":
@@ -117,14 +125,24 @@ def _outcome(storage: Storage, file: Path, stored: "StoredUpload") -> Outcome:
 
 
 def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """A line for each file under a heading, and under a file with refusals the first reasons."""
-    yield _row("file", "stored", "records", "versions", "unchanged", "quarantined")
+    """A line for each file under a heading, and under a file with refusals or flagged values the
+    first reasons."""
+    yield _row("file", "stored", "records", "versions", "unchanged", "quarantined", "flagged")
     for outcome in outcomes:
         yield _line(outcome)
         yield from (f"    {reason}" for reason in outcome.reasons)
         more = (outcome.counts or {}).get("quarantined", 0) - len(outcome.reasons)
         if more > 0:
             yield f"    and {more} more: skyblend quarantine list"
+        flags = (outcome.counts or {}).get("flag_reasons", [])
+        yield from (f"    flagged: {reason}" for reason in flags[:_REASONS])
+        if len(flags) > _REASONS:
+            yield f"    and flags of {len(flags) - _REASONS} more kinds: skyblend quarantine list"
+
+
+def records(counts: Mapping[str, Any]) -> int:
+    """How many rows a file gave."""
+    return int(counts["forecasts"] + counts["observations"])
 
 
 def _line(outcome: Outcome) -> str:
@@ -132,10 +150,10 @@ def _line(outcome: Outcome) -> str:
     counts = outcome.counts
     if counts is None:
         return _row(outcome.file.name, stored, "is tried again by the next command or `up`")
-    records = counts["forecasts"] + counts["observations"]
-    new = counts["versions"] if outcome.is_news else 0
-    same = counts["unchanged"] if outcome.is_news else records
-    return _row(outcome.file.name, stored, records, new, same, counts["quarantined"])
+    rows = records(counts)
+    new, same = (counts["versions"], counts["unchanged"]) if outcome.is_news else (0, rows)
+    refused, flagged = counts["quarantined"], counts.get("flagged", 0)
+    return _row(outcome.file.name, stored, rows, new, same, refused, flagged)
 
 
 def _row(file: str, stored: str, *cells: object) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
+from skyblend.cli.drafts import draft_of
 
 FORMATS = (".csv", ".csv.gz", ".parquet")
 Write = Callable[[pa.Table], None]
@@ -18,13 +19,8 @@ Write = Callable[[pa.Table], None]
 @contextmanager
 def writer(out: Path) -> Iterator[Write]:
     """What appends tables of the same columns to a draft that replaces `out` at the end."""
-    draft = out.with_name(f".{out.name}.part")
-    try:
-        with draft.open("wb") as stream:
-            yield from _written(out.name, stream)
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
+    with draft_of(out) as draft, draft.open("wb") as stream:
+        yield from _written(out.name, stream)
 
 
 def _written(name: str, stream: BinaryIO) -> Iterator[Write]:

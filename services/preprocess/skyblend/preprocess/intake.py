@@ -1,7 +1,8 @@
 """Members become checked rows: decode, check, flag, drop repeats, and hand each block to the files
 and to `latest`."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -25,7 +26,32 @@ from skyblend.sources.contract import (
     Refusal,
     UnknownField,
 )
-from skyblend.weather.quality import check_values
+from skyblend.weather.quality import Flag, check_values
+
+
+class FlagCounts:
+    """How many values of a raw object are flagged, and for each variable and check how many and the
+    first reason."""
+
+    def __init__(self) -> None:
+        self.values = 0
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._first: dict[tuple[str, str], str] = {}
+
+    def take(self, flags: Sequence[Flag]) -> None:
+        """Count the flags of a block of rows; a value that fails two checks is one value."""
+        self.values += len({(flag.row, flag.variable) for flag in flags})
+        for flag in flags:
+            key = (flag.variable, flag.check)
+            self._counts[key] += 1
+            self._first.setdefault(key, flag.reason)
+
+    def reasons(self) -> list[str]:
+        """In words, the most frequent first."""
+        return [
+            f"{count} value{'s' if count > 1 else ''} of {key[0]}: {self._first[key]}"
+            for key, count in sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
+        ]
 
 
 class Intake:
@@ -34,6 +60,7 @@ class Intake:
     def __init__(self, storage: Storage, origin: Origin) -> None:
         self.files = RecordFiles()
         self.entries = Entries(origin)
+        self.flags = FlagCounts()
         self.latest = LatestRuns(storage)
         self.places = UploadPlaces(origin.collect)
         self.members = 0
@@ -74,6 +101,7 @@ class Intake:
         rows = without_repeats(keep_good(rows, self.entries), self.entries)
         flags = check_values(rows.values)
         self.files.write(rows, flags)
+        self.flags.take(flags)
         self.latest.take(rows, flags)
         if self._origin.is_upload:
             self.places.take(rows)

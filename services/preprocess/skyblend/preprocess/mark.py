@@ -1,7 +1,7 @@
 """The mark that a raw object is processed, with its counts: written last, read by `upload` and by a
 repeat."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import orjson
@@ -27,6 +27,8 @@ class Processed:
     latest_places: list[str]
     received_at: str
     decoded_at: str
+    flagged: int = 0  # values that failed a check of the payload; absent in older marks
+    flag_reasons: list[str] = field(default_factory=list)  # one for each variable and check
     stated: str = ""  # what of the raw object was stated when it was decoded
 
 

@@ -91,6 +91,8 @@ def _processed(runtime: Runtime, source: Origin, taken: Intake, *, now: datetime
         latest_places=sorted(taken.latest.places),
         received_at=written(source.received_at),
         decoded_at=written(now),
+        flagged=taken.flags.values,
+        flag_reasons=taken.flags.reasons(),
         stated=source.stated,
     )
 
