@@ -58,7 +58,8 @@ def moment(text: str) -> datetime:
 def decode(path: Path, received: str, **known: str) -> list[Decoded]:
     recording = Path(f"{path}.meta.json")
     meta = json.loads(recording.read_text()) if recording.exists() else {}
-    facts = {"url": meta.get("url", ""), "status": meta.get("status", 200)} | known
+    facts = {"url": meta.get("url", ""), "status": meta.get("status", 200), "name": path.name}
+    facts |= known
     with path.open("rb") as body:
         payload = Payload(body=body, received_at=moment(received), **facts)
         return list(open_meteo.decode(payload))
@@ -150,6 +151,31 @@ def test_a_zone_is_read_by_its_name_and_not_by_todays_offset(payloads):
     # January in Amsterdam is UTC+1, though the body's offset says +2 h.
     assert value(items, "temperature_2m", "2023-12-31T23:00") == 7.9
     assert value(items, "temperature_2m_max", "2024-01-01T23:00") == 8.1
+
+
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [
+        ("forecast_current_hourly_daily_nyc_2026-02.json", "2026-02-13T05:00Z"),
+        ("hourly_brasilia_2023-10.json", "2023-11-01T02:00Z"),
+        ("multi_location_list_ecmwf_2024-01.json", "2024-02-04T23:00Z"),
+    ],
+)
+def test_a_forecast_that_was_saved_and_is_all_past_never_becomes_an_observation(
+    payloads, name, last
+):
+    with pytest.raises(BadPayload, match="say when it was received") as caught:
+        decode(payloads / "open-meteo" / name, "2026-11-21T05:00")
+    assert (caught.value.where, caught.value.got) == ("the times", f"{last} as the last")
+
+
+def test_an_answer_of_the_archive_is_told_by_its_name_its_url_or_its_endpoint(payloads):
+    path = payloads / "open-meteo" / "archive_hourly_brasilia_2023-10.json"
+    url = "https://archive-api.open-meteo.com/v1/archive?hourly=temperature_2m"
+    for known in ({}, {"name": "x", "url": url}, {"name": "x", "endpoint": "archive"}):
+        assert all(isinstance(x, Observations) for x in decode(path, "2023-10-25T11:00", **known))
+    with pytest.raises(BadPayload, match="or 'archive' in the file's name"):
+        decode(path, "2023-10-25T11:00", name="x.json")
 
 
 def test_an_archive_is_analysis(payloads):

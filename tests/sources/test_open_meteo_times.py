@@ -107,9 +107,10 @@ def test_the_archive_gives_what_is_over_as_analysis():
     assert str(late.known_at[-1])[:16] == "2026-11-20T10:20"
 
 
-def test_a_body_that_ended_days_ago_is_an_archives():
+def test_a_body_that_ended_days_ago_is_an_archives_only_where_that_is_said():
     body = answer({"time": hours(24, "2026-11-10T00:00"), "temperature_2m": [1.0] * 24})
-    assert isinstance(decode(body, url="")[0], Observations)
+    assert refusal(body, url="").got == "2026-11-10T23:00Z as the last"
+    assert isinstance(decode(body, url="", name="archive.json")[0], Observations)
     assert decode(body, endpoint="forecast", url="") == []
 
 

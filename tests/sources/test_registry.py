@@ -79,7 +79,7 @@ def test_every_source_is_registered_under_its_own_name():
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_only_fetched_sources_have_schedules_and_only_uploaded_ones_recognise(name):
+def test_only_sources_with_schedules_ask(name):
     known = source(name)
     asked = list(
         known.requests(
@@ -105,4 +105,8 @@ def test_uploads_are_recognised_by_content():
     table = recognise("x", b"place_id,latitude,longitude,elevation,observed_at,temperature_2m\n")
     assert table is not None
     assert table.name == "tidy"
+    answer = recognise("x.json", b'{"latitude":52.52,"longitude":13.41,"generationtime_ms":0.4')
+    assert answer is not None
+    assert answer.name == "open_meteo"
+    assert recognise("x.json", b'{"latitude":52.52,"longitude":13.41}') is None
     assert recognise("x.jpg", b"\xff\xd8\xff") is None

@@ -2,10 +2,11 @@
 
 What is asked is explicit: GMT, m/s, every variable and every model by name. Which endpoint answered
 is what the payload says, else previous runs where keys end in `_previous_dayN`, else what the URL
-says, else a forecast, which always reaches into the future: a body whose last time is more than a
-day before its receipt is an archive's.
+or the file's name says, else a forecast, which always reaches into the future: a body of which all
+is past and of which nothing else is known is refused, never taken for observations.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -54,6 +55,9 @@ _NOT_ARCHIVED = ("visibility", "precipitation_probability", "wind_gusts_10m")
 ARCHIVED = tuple(name for name in HOURLY if name not in _NOT_ARCHIVED)
 PREVIOUS = tuple(f"temperature_2m_previous_day{day}" for day in range(1, 8))
 
+_ANSWER = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*"(?:latitude|error|reason)"')
+_ANSWER_KEYS = (b'"generationtime_ms"', b'"hourly', b'"daily', b'"reason"')
+
 FORECAST_DAYS = 10
 RECENT_DAYS = 3  # asked again every few hours, so that a late or corrected hour is seen
 BACKFILL_DAYS = 90
@@ -101,8 +105,9 @@ class OpenMeteo:
             yield _request(endpoint, located[start : start + batch], slot, options)
 
     def recognises(self, name: str, head: bytes) -> bool:
-        """Never: Open-Meteo is fetched."""
-        return False
+        """A JSON answer with a position, and a time axis or the time that its making took; a saved
+        one is issued when it is uploaded."""
+        return bool(_ANSWER.match(head)) and any(key in head for key in _ANSWER_KEYS)
 
     def decode(self, payload: Payload) -> Iterator[Decoded]:
         """The records of an answer, in few and long batches. Raises BadPayload before the first."""

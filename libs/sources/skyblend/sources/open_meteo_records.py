@@ -18,19 +18,33 @@ from skyblend.sources.times import DAY, instant, wall_times
 # A global run is public four to six hours after its initialisation.
 PUBLICATION_DELAY = timedelta(hours=6)
 _DELAY = np.timedelta64(PUBLICATION_DELAY)
+_ARCHIVE_WORDS = ("archive", "historical")  # in the name of a file of which nothing else is known
 
 
 def endpoint_of(payload: Payload, asked: Asked, runs: Sequence[Run]) -> str:
-    """Which endpoint answered: what the payload says, else what the keys say, else the URL."""
+    """Which endpoint answered: what the payload says, else what the keys say, else the URL, else
+    the file's name; else a forecast.
+
+    A forecast of which all is past cannot be told from an archive by its body, and one taken for
+    the other would become truth: raises BadPayload.
+    """
     if payload.endpoint:
         return payload.endpoint
     if any(run.day is not None for run in runs):
         return "previous_runs"
     if asked.endpoint:
         return asked.endpoint
+    if any(word in payload.name.lower() for word in _ARCHIVE_WORDS):
+        return "archive"
     newest = max((run.valid_at.max() for run in runs if len(run.valid_at)), default=None)
-    is_past = newest is not None and newest < instant(payload.received_at) - DAY
-    return "archive" if is_past else "forecast"
+    if newest is not None and newest < _hour(instant(payload.received_at)):
+        raise read.bad(
+            "the times",
+            f"some after the receipt ({payload.received_at:%Y-%m-%dT%H:%MZ}): say when it was "
+            "received, or that it is of the archive (its url, or 'archive' in the file's name)",
+            f"{np.datetime_as_string(newest, unit='m')}Z as the last",
+        )
+    return "forecast"
 
 
 def records_of(
@@ -51,9 +65,14 @@ def records_of(
         yield from forecasts(NAME, _live(newest, received_at))
 
 
+def _hour(time: np.datetime64) -> np.datetime64:
+    hour: np.datetime64 = time.astype("datetime64[h]").astype("datetime64[us]")
+    return hour
+
+
 def _live(runs: Iterable[Run], received_at: np.datetime64) -> Iterator[Series]:
     """Forecasts issued at the hour of receipt; what was over by then is none."""
-    issued_at = received_at.astype("datetime64[h]").astype("datetime64[us]")
+    issued_at = _hour(received_at)
     for run in runs:
         yield _series(run, run.valid_at >= issued_at, issued_at, received_at)
 
