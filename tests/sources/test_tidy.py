@@ -114,7 +114,8 @@ def test_a_wrong_row_is_refused_by_line_and_column_and_the_rest_goes_on(
 def test_a_forecast_issued_or_known_after_its_receipt_is_refused():
     late = changed(2, "2004-01-01T00:00:00Z", "2026-11-21T12:11Z", FORECASTS)
     assert refusals(late)[0].where == "line 2 column issued_at"
-    assert refusals(changed(2, "2004-01-01T00:00:00Z", "2026-11-21T12:09Z", FORECASTS)) == []
+    coming = changed(2, "2004-01-03T00:00:00Z", "2026-11-23T00:00:00Z", FORECASTS)
+    assert refusals(changed(2, "2004-01-01T00:00:00Z", "2026-11-21T12:09Z", coming)) == []
     known = (
         "source,place_id,latitude,longitude,elevation,issued_at,valid_at,known_at,temperature_2m\n"
         "a,b,1,2,3,2004-01-02T00:00Z,2004-01-03T00:00Z,2004-01-01T00:00Z,1\n"
@@ -128,6 +129,19 @@ def test_a_forecast_issued_or_known_after_its_receipt_is_refused():
     )
     assert after.where == "line 3 column known_at"
     assert batch.known_at.astype(str).tolist() == ["2004-01-02T06:00:00.000000"]
+
+
+@pytest.mark.parametrize(
+    ("valid", "expected"),
+    [
+        ("2003-12-31T23:00:00Z", "a time not before issued_at"),
+        ("9999-12-31T00:00:00Z", "a time from 1850-01-01 to 2151-01-01"),
+    ],
+)
+def test_a_forecast_for_a_time_that_cannot_be_is_refused(valid, expected):
+    (bad,) = refusals(changed(2, "2004-01-03T00:00:00Z", valid, FORECASTS))
+    assert (bad.where, bad.expected) == ("line 2 column valid_at", expected)
+    assert bad.got == repr(valid)
 
 
 def test_duplicate_keys_with_other_values_are_refused_and_repeats_are_not():

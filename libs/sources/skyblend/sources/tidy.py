@@ -34,6 +34,7 @@ _LIMITS = {"latitude": (-90.0, 90.0), "longitude": (-180.0, 180.0), "elevation":
 _KINDS = ("station", "analysis", "user")
 _LONGEST_PERIOD = 31 * 86400
 _TEN_MINUTES = np.timedelta64(600, "s")
+_FIRST, _LAST = np.datetime64("1850-01-01"), np.datetime64("2151-01-01")  # what can be weather
 _ATTRIBUTION = Attribution(licence="", text="Uploaded by the user", url="", commercial=True)
 
 
@@ -148,12 +149,22 @@ class _Reader:
 
     def _check_times(self, rows: Rows, times: Mapping[str, Instants]) -> None:
         own, name = times[self.layout.time], self.layout.time
-        latest = self.received_at + (_TEN_MINUTES if name == "issued_at" else np.timedelta64(0))
-        rows.refuse_where(own > latest, name, f"a time not after {latest} (received)")
+        soon = self.received_at + _TEN_MINUTES
+        latest, bound = (
+            (soon, f"{soon}, ten minutes after the receipt")
+            if name == "issued_at"
+            else (self.received_at, f"{self.received_at}, the receipt")
+        )
+        rows.refuse_where(own > latest, name, f"a time not after {bound}")
+        for column, column_times in times.items():
+            far = (column_times < _FIRST) | (column_times >= _LAST)
+            rows.refuse_where(far, column, f"a time from {_FIRST} to {_LAST}")
+        if "valid_at" in times:
+            rows.refuse_where(times["valid_at"] < own, "valid_at", "a time not before issued_at")
         known_at = times["known_at"]
         rows.refuse_where(known_at < own, "known_at", f"a time not before {name}")
-        soon = self.received_at + _TEN_MINUTES
-        rows.refuse_where(known_at > soon, "known_at", f"a time not after {soon} (received)")
+        late = f"a time not after {soon}, ten minutes after the receipt"
+        rows.refuse_where(known_at > soon, "known_at", late)
 
     def _position(self, rows: Rows, name: str) -> NDArray[np.float64]:
         column = self._numbers(rows, name)
