@@ -153,6 +153,19 @@ def test_a_near_point_is_answered_by_its_place(call: Call) -> None:
     assert got["latitude"] == 52.52
 
 
+def test_a_place_beside_a_served_one_does_not_take_its_address_before_it_is_served(
+    call: Call, clock: Any, served: Runtime, put: Put, run_of: RunOf
+) -> None:
+    a_km_north = Place(id="mast", latitude=52.53, longitude=13.41)
+    put(a_km_north)
+    at_mast = "/v1/forecast?latitude=52.53&longitude=13.41&hourly=temperature_2m"
+    assert call(at_mast).json["skyblend"]["place"] == "berlin"
+    put(a_km_north, run_of("gfs", range(20)))
+    issue(served, now=clock.now + timedelta(seconds=1))
+    clock.move(3)
+    assert call(at_mast).json["skyblend"]["place"] == "mast"
+
+
 @pytest.mark.usefixtures("served")
 def test_a_far_point_is_told_how_to_be_added(call: Call) -> None:
     got = call("/v1/forecast?latitude=48.1&longitude=11.6")

@@ -14,6 +14,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
+import numpy as np
 import orjson
 from skyblend.predict.serve.answer import Json, answer
 from skyblend.predict.serve.query import BadQuery, Point, Query, read
@@ -121,19 +122,34 @@ class Forecasts:
         seen = self.places.get(names.PLACES)
         made_of[names.PLACES] = seen.generation
         known = seen.value or {}
-        place, distance = (
-            (_named(known, query.place), 0.0)
+        choices = (
+            [(_named(known, query.place), 0.0)]
             if point is None
             else nearest(known, point, within_km=self._nearest_km)
         )
-        issued = self.issued.get(names.issued(place.id))
-        made_of[names.issued(place.id)] = issued.generation
-        if issued.value is None:
-            raise NoForecast(
-                HTTPStatus.SERVICE_UNAVAILABLE, f"no forecast has been issued yet for {place.id}"
-            )
+        place, distance, issued = self._served(choices, made_of)
         at = point or Point(place.latitude, place.longitude)
-        return answer(issued.value, query, point=at, distance_km=distance, now=now)
+        return answer(issued, query, point=at, distance_km=distance, now=now)
+
+    def _served(
+        self, choices: Sequence[tuple[Place, float]], made_of: dict[str, int]
+    ) -> tuple[Place, float, Issued]:
+        """The nearest place with a forecast, else the nearest that was issued, be it empty: a place
+        that is added beside a served one does not take its address before it is served itself."""
+        empty: tuple[Place, float, Issued] | None = None
+        for place, distance in choices:
+            seen = self.issued.get(names.issued(place.id))
+            made_of[names.issued(place.id)] = seen.generation
+            if seen.value is not None and seen.value.series:
+                return place, distance, seen.value
+            if seen.value is not None and empty is None:
+                empty = place, distance, seen.value
+        if empty is not None:
+            return empty
+        raise NoForecast(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"no forecast has been issued yet for {choices[0][0].id}",
+        )
 
     def _keep(self, query_string: str, made: Answer) -> Answer:
         with self._keeping:
@@ -160,25 +176,25 @@ def _named(known: dict[str, Place], place_id: str) -> Place:
     return known[place_id]
 
 
-def nearest(known: dict[str, Place], point: Point, *, within_km: float) -> tuple[Place, float]:
-    """The configured place nearest to a point and its distance in km; NoForecast where it is
-    farther than `within_km`."""
+def nearest(
+    known: dict[str, Place], point: Point, *, within_km: float
+) -> list[tuple[Place, float]]:
+    """The configured places around a point with their distances in km, the nearest first;
+    NoForecast where none is within `within_km`."""
     placed = [place for place in known.values() if place.HasField("latitude")]
-    found = (
-        stations.nearest(
-            point.latitude,
-            point.longitude,
-            latitudes=[place.latitude for place in placed],
-            longitudes=[place.longitude for place in placed],
-        )
-        if placed
-        else None
+    away = stations.distance_km(
+        point.latitude,
+        point.longitude,
+        np.array([place.latitude for place in placed]),
+        np.array([place.longitude for place in placed]),
     )
-    if found is not None and found.distance_km <= within_km:
-        return placed[found.index], found.distance_km
+    order = np.argsort(away, kind="stable")
+    around = [(placed[i], float(away[i])) for i in order if away[i] <= within_km]
+    if around:
+        return around
     near = (
-        f"the nearest, {placed[found.index].id}, is {found.distance_km:.0f} km away"
-        if found
+        f"the nearest, {placed[order[0]].id}, is {away[order[0]]:.0f} km away"
+        if placed
         else "none has coordinates"
     )
     raise NoForecast(
