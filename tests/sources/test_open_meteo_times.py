@@ -114,6 +114,23 @@ def test_a_body_that_ended_days_ago_is_an_archives_only_where_that_is_said():
     assert decode(body, endpoint="forecast", url="") == []
 
 
+def test_a_saved_forecast_in_a_folder_called_archive_stays_a_forecast():
+    body = answer({"time": hours(24, "2026-11-10T00:00"), "temperature_2m": [1.0] * 24})
+    for name in ("archive/berlin.json", "archive\\berlin.json", "historical/2026/berlin.json"):
+        assert refusal(body, url="", name=name).where == "the times"
+    assert isinstance(decode(body, url="", name="berlin/archive_2026.json")[0], Observations)
+
+
+def test_a_forecast_by_its_url_that_is_all_past_is_refused_and_not_passed_over():
+    body = answer({"time": hours(24, "2026-11-10T00:00"), "temperature_2m": [1.0] * 24})
+    url = "https://api.open-meteo.com/v1/forecast?hourly=temperature_2m"
+    assert refusal(body, url=url, name="archive.json").got == "2026-11-10T23:00Z as the last"
+    then = datetime(2026, 11, 10, 3, 30, tzinfo=UTC)
+    (batch,) = decode(body, url=url, received_at=then)
+    assert len(batch.valid_at) == 21  # 03 to 23, issued at 03
+    assert str(batch.issued_at)[:16] == "2026-11-10T03:00"
+
+
 def test_a_single_run_is_issued_at_its_run():
     body = answer({"time": hours(3), "temperature_2m": [1.0, 2.0, 3.0]})
     host = "https://single-runs-api.open-meteo.com/v1/forecast"

@@ -110,3 +110,18 @@ def test_uploads_are_recognised_by_content():
     assert answer.name == "open_meteo"
     assert recognise("x.json", b'{"latitude":52.52,"longitude":13.41}') is None
     assert recognise("x.jpg", b"\xff\xd8\xff") is None
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'{"elevation": 38, "generationtime_ms": 0.4, "latitude": 52.52}',
+        b'[{"latitude": 52.52, "hourly": {}}, {"latitude": 59.91, "hourly": {}}]',
+        b'{"daily": {}, "latitude": 52.52}',
+        b'{"reason": "Cannot initialize", "error": true}',
+    ],
+)
+def test_an_answer_is_recognised_whatever_the_order_of_its_keys(head):
+    known = recognise("x.json", head)
+    assert known is not None
+    assert known.name == "open_meteo"

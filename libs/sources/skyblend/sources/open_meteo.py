@@ -55,8 +55,9 @@ _NOT_ARCHIVED = ("visibility", "precipitation_probability", "wind_gusts_10m")
 ARCHIVED = tuple(name for name in HOURLY if name not in _NOT_ARCHIVED)
 PREVIOUS = tuple(f"temperature_2m_previous_day{day}" for day in range(1, 8))
 
-_ANSWER = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*"(?:latitude|error|reason)"')
-_ANSWER_KEYS = (b'"generationtime_ms"', b'"hourly', b'"daily', b'"reason"')
+_OBJECT = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*"')
+_ANSWER_KEYS = (b'"generationtime_ms"', b'"hourly', b'"daily')
+_FAILED = re.compile(rb'"error"\s*:\s*true')
 
 FORECAST_DAYS = 10
 RECENT_DAYS = 3  # asked again every few hours, so that a late or corrected hour is seen
@@ -105,9 +106,12 @@ class OpenMeteo:
             yield _request(endpoint, located[start : start + batch], slot, options)
 
     def recognises(self, name: str, head: bytes) -> bool:
-        """A JSON answer with a position, and a time axis or the time that its making took; a saved
-        one is issued when it is uploaded."""
-        return bool(_ANSWER.match(head)) and any(key in head for key in _ANSWER_KEYS)
+        """A JSON answer, its keys in any order, with a position, and a time axis or the time that
+        its making took, or with an error; a saved one is issued when it is uploaded."""
+        if not _OBJECT.match(head):
+            return False
+        is_answer = b'"latitude"' in head and any(key in head for key in _ANSWER_KEYS)
+        return is_answer or bool(_FAILED.search(head))
 
     def decode(self, payload: Payload) -> Iterator[Decoded]:
         """The records of an answer, in few and long batches. Raises BadPayload before the first."""

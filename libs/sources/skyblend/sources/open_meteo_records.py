@@ -3,6 +3,7 @@
 An archive is an analysis and kept as observations of that kind.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -32,9 +33,9 @@ def endpoint_of(payload: Payload, asked: Asked, runs: Sequence[Run]) -> str:
         return payload.endpoint
     if any(run.day is not None for run in runs):
         return "previous_runs"
-    if asked.endpoint:
+    if asked.known and asked.endpoint != "forecast":
         return asked.endpoint
-    if any(word in payload.name.lower() for word in _ARCHIVE_WORDS):
+    if not asked.known and _is_named_archive(payload.name):
         return "archive"
     newest = max((run.valid_at.max() for run in runs if len(run.valid_at)), default=None)
     if newest is not None and newest < _hour(instant(payload.received_at)):
@@ -45,6 +46,12 @@ def endpoint_of(payload: Payload, asked: Asked, runs: Sequence[Run]) -> str:
             f"{np.datetime_as_string(newest, unit='m')}Z as the last",
         )
     return "forecast"
+
+
+def _is_named_archive(name: str) -> bool:
+    """By the name of the file itself: a folder called archive may hold saved forecasts."""
+    own = re.split(r"[/\\]", name)[-1].lower()
+    return any(word in own for word in _ARCHIVE_WORDS)
 
 
 def records_of(

@@ -101,8 +101,9 @@ class Metered:
             return
         packed = self._packed if isinstance(self._packed, int) else self._packed.tell()
         if self._given > self._budget.limits.ratio * packed:
-            expected = f"at most {self._budget.limits.ratio} bytes out of one"
-            raise Refused(Refusal(self._where, expected, f"{self._given // max(packed, 1)}"))
+            expected = f"what unpacks to at most {self._budget.limits.ratio} times its size"
+            got = f"more: {self._given} bytes out of {packed} so far"
+            raise Refused(Refusal(self._where, expected, got))
 
 
 @contextmanager
