@@ -58,7 +58,7 @@ def test_model_with_other_bytes_other_features_or_other_answers_is_refused() -> 
 @pytest.mark.parametrize(
     ("of_before", "told"),
     [
-        ({"format": 1}, "expected format 2, got 1"),
+        ({"format": 1}, "expected format 3, got 1"),
         ({"scale": ["one", "lead"]}, "other features of the scale (elevation)"),
         ({"location": ["one"]}, "other features of the location (anomaly)"),
     ],

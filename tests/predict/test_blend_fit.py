@@ -86,6 +86,25 @@ def test_the_blend_beats_the_mean_and_its_intervals_hold() -> None:
     assert 0.86 < inside.mean() < 0.97
 
 
+def test_forecasts_are_believed_less_at_leads_at_which_they_know_less() -> None:
+    history = made_up(days=90, places=12)
+    told, random = history.forecasts, np.random.default_rng(5)
+    far = told.valid - told.issued == 2 * DAY
+    guess = 10 + 4 * random.standard_normal((12, 92))[told.place, told.valid // DAY] + told.place
+    told = replace(told, value=np.where(far, guess, told.value))  # no more than the climate
+    history = replace(history, forecasts=told)
+    steps, truth = walked(history)
+    model = fitted_at(history, 50 * DAY)
+    samples = steps.samples
+    rows = np.flatnonzero((samples.cycle > 50 * DAY) & (samples.valid < 90 * DAY))
+    forecast = model.predict(steps.features.take(rows))
+    error = np.abs(forecast.mean - truth.at(samples.take(rows), 100 * DAY))
+    is_far = steps.features.lead[rows] > 24
+    # A spread of 4 around the climate has a mean size of 3.2; fully believed guesses, 4.5.
+    assert error[is_far].mean() < 3.5
+    assert error[~is_far].mean() < 0.9
+
+
 def test_places_without_history_are_forecast_with_intervals_that_hold() -> None:
     history = made_up(days=90, places=12)
     seen = history.observations

@@ -70,7 +70,7 @@ def corrected_mean(value: Floats, errors: Floats) -> tuple[Floats, Floats]:
 
 _LOCATION = (
     *("one", "error_slow", "error_fast", "error_area_slow", "error_area_fast"),
-    *("anomaly", "anomaly_area", "value", "spread", "lead"),
+    *("anomaly", "anomaly_lead", "anomaly_area", "value", "spread", "lead"),
     *("hour_sin", "hour_cos", "hour2_sin", "hour2_cos", "season_sin", "season_cos"),
     *("latitude", "longitude", "elevation", "elevation_known", "own_history", "stranger"),
 )
@@ -119,6 +119,8 @@ def features(at: Situations, known: Corrections, *, instant: bool) -> Features:
     shared = _turns(at.valid, instant=instant) | _about_place(at, known)
     location = shared | _errors(known, corrected, count)
     location |= {"value": corrected, "spread": spread, "lead": lead}
+    # The further ahead, the less of what is unusual comes true: its share may change with lead.
+    location["anomaly_lead"] = location["anomaly"] * lead
     scale = shared | _sizes(known, count)
     scale |= {
         "log_spread_raw": np.log(_spread(deviation, number) + _SOME),

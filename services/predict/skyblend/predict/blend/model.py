@@ -23,7 +23,7 @@ from skyblend.predict.blend.series import Series
 from skyblend.predict.blend.standing import Standing
 from skyblend.weather.quality import Cases, SeasonalLimits
 
-FORMAT = 2  # to be raised with what the features are made of or what is carried beside them
+FORMAT = 3  # to be raised with what the features are made of or what is carried beside them
 _AGAIN = "the next training makes a new one"
 _TOLERANCE = 1e-6
 _LONGEST = 120  # characters of an error inside an error
