@@ -128,7 +128,11 @@ def test_places_are_added_and_changed(client, auth, runtime):
         (PLACE | {"latitude": 91}, "latitude expected from -90 to 90, got 91"),
         ({"id": "a", "latitude": 1}, "expected latitude and longitude"),
         ({"id": "a", "collect": True}, "without coordinates"),
-        ({"id": "a", "speed": 1}, "place 0: expected id"),
+        (
+            {"id": "a", "x": 1},
+            "place 0: unknown field 'x'; "
+            "expected id, latitude, longitude, elevation, collect, name",
+        ),
         ([PLACE, 5], "place 1: expected a JSON object, got int"),
     ],
 )

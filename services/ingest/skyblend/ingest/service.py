@@ -103,6 +103,11 @@ def _places(request: Request, runtime: Runtime) -> Response:
 def _place(number: int, row: Any) -> Place:
     if not isinstance(row, dict):
         raise _bad(f"place {number}", "a JSON object", type(row).__name__)
+    fields = [field.name for field in Place.DESCRIPTOR.fields]
+    if (unknown := next((name for name in row if name not in fields), None)) is not None:
+        raise _bad_request(
+            f"place {number}: unknown field {unknown[:60]!r}; expected {', '.join(fields)}"
+        )
     try:
         return ParseDict(row, Place())
     except ParseError as error:
@@ -152,7 +157,11 @@ def _read_json(request: Request, runtime: Runtime) -> Any:
 
 
 def _bad(where: str, expected: str, got: str) -> Refused:
-    return Refused(Refusal(400, "bad request", f"{where}: expected {expected}, got {got}"))
+    return _bad_request(f"{where}: expected {expected}, got {got}")
+
+
+def _bad_request(detail: str) -> Refused:
+    return Refused(Refusal(400, "bad request", detail))
 
 
 def _json(content: dict[str, Any], runtime: Runtime, *, status: int = 200) -> Response:
