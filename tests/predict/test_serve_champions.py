@@ -103,6 +103,29 @@ def test_the_champion_issues(runtime: Runtime, now: datetime) -> None:
 
 
 @pytest.mark.usefixtures("berlins")
+@pytest.mark.parametrize(
+    ("trained_at", "note"),
+    [
+        # The issue is of 2026-11-20 10:20; 2021-12-31 00:00 is 4 * 365 + 1 + 324 days before it.
+        (datetime(2021, 12, 31, tzinfo=UTC), "the model was trained on 2021-12-31, 1785 days ago"),
+        (datetime(2026, 10, 21, 10, 20, tzinfo=UTC), ""),
+        (
+            datetime(2026, 10, 20, 10, 20, tzinfo=UTC),
+            "the model was trained on 2026-10-20, 31 days ago",
+        ),
+    ],
+)
+def test_a_model_of_long_ago_is_told(
+    runtime: Runtime, call: Callable[..., Any], now: datetime, trained_at: datetime, note: str
+) -> None:
+    _promote(runtime.storage, _model("m1", 0.5), trained_at)
+    issue(runtime, now=now)
+    assert _served(runtime)[2] == note
+    assert call("/v1/forecast?place=berlin").json["skyblend"]["note"] == note
+    assert call("/v1/series?place=berlin").json["note"] == note
+
+
+@pytest.mark.usefixtures("berlins")
 def test_a_promoted_model_is_loaded_by_a_running_service(
     runtime: Runtime, call: Callable[..., Any], now: datetime
 ) -> None:

@@ -14,7 +14,8 @@ from skyblend.protos.v1.records_pb2 import Latest, Place, Run, RunSeries
 from skyblend.protos.v1.variables_pb2 import Variable
 
 OLDEST_RUN: Final = timedelta(days=5)  # since its issue; an older one does not count
-FORMAT: Final = 2  # of the inputs' hash; a change of what is issued raises it
+OLDEST_MODEL: Final = timedelta(days=30)  # since its training; an older one is told
+FORMAT: Final = 3  # of the inputs' hash; a change of what is issued raises it
 
 
 def issue_place(
@@ -30,7 +31,7 @@ def issue_place(
     for blend in blends:
         _add(issued, blend, runs, now)
     issued.missing.extend(dict.fromkeys(name for blend in blends for name in blend.missing))
-    issued.note = _note(blends, latest, now)
+    issued.note = _note(blends, latest, champions, now)
     return issued
 
 
@@ -119,14 +120,29 @@ def _member(run: Run, source: Contribution, now: datetime) -> RunSeries:
     return member
 
 
-def _note(blends: Sequence[Blend], latest: Latest, now: datetime) -> str:
-    """What a reader must know: no fresh source, or a spread that no model stands behind."""
+def _note(blends: Sequence[Blend], latest: Latest, champions: Champions, now: datetime) -> str:
+    """What a reader must know: no fresh source, a spread that no model stands behind, or a model of
+    long ago."""
     if not blends:
         return _no_source(latest, now)
+    return "; ".join(filter(None, (_without_model(blends), _old_model(blends, champions, now))))
+
+
+def _without_model(blends: Sequence[Blend]) -> str:
     plain = [blend.series.key for blend in blends if not blend.model_id]
     if not plain:
         return ""
     return f"no model serves {', '.join(plain)} yet: the mean of the sources with a default spread"
+
+
+def _old_model(blends: Sequence[Blend], champions: Champions, now: datetime) -> str:
+    """The training of the oldest model that serves, where it is long ago."""
+    served = [blend.series.key for blend in blends if blend.model_id]
+    trained = [champions.references[key].trained_at for key in served]
+    if not trained or now - (oldest := min(trained)) <= OLDEST_MODEL:
+        return ""
+    which = "the model" if len({at.date() for at in trained}) == 1 else "the oldest model"
+    return f"{which} was trained on {oldest:%Y-%m-%d}, {(now - oldest).days} days ago"
 
 
 def _no_source(latest: Latest, now: datetime) -> str:

@@ -117,7 +117,7 @@ function noteOf(series, now) {
   const newest = runs.length ? runs.reduce((a, b) => (a > b ? a : b)) : null;
   return [
     series.note ? `Note: ${series.note}.`.replace("..", ".") : null,
-    newest && isOld(newest, now) && !series.note ? `The newest source is of ${age(seconds(newest), now)}: nothing fresh has come since.` : null,
+    newest && isOld(newest, now) && !series.note.includes("no fresh source") ? `The newest source is of ${age(seconds(newest), now)}: nothing fresh has come since.` : null,
     series.model ? null : "No model is trained for this yet: the band is a default spread around the mean of the sources, not a calibrated one.",
   ];
 }
