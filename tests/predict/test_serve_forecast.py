@@ -97,6 +97,85 @@ def test_unix_times(call: Call) -> None:
 
 
 @pytest.mark.usefixtures("served")
+@pytest.mark.parametrize(
+    ("period", "first", "last", "days"),
+    [
+        ("past_days=2&forecast_days=1", "2026-11-18T00:00", "2026-11-20T23:00", (18, 19, 20)),
+        (
+            "start_date=2026-11-21&end_date=2026-11-22",
+            "2026-11-21T00:00",
+            "2026-11-22T23:00",
+            (21, 22),
+        ),
+        # Hours narrow the hourly rows alone; 10:20 is in the hour of 10:00.
+        ("forecast_hours=3&forecast_days=2", "2026-11-20T10:00", "2026-11-20T12:00", (20, 21)),
+        (
+            "forecast_hours=1&past_hours=2&forecast_days=1",
+            "2026-11-20T08:00",
+            "2026-11-20T10:00",
+            (20,),
+        ),
+        ("past_hours=2&forecast_days=1", "2026-11-20T08:00", "2026-11-20T23:00", (20,)),
+    ],
+)
+def test_the_period_asked_is_the_period_answered(
+    call: Call, period: str, first: str, last: str, days: tuple[int, ...]
+) -> None:
+    got = call(f"{AT_BERLIN}&hourly=temperature_2m&daily=temperature_2m_max&{period}").json
+    hourly, daily = got["hourly"], got["daily"]
+    assert (hourly["time"][0], hourly["time"][-1]) == (first, last)
+    assert daily["time"] == [f"2026-11-{day}" for day in days]
+    # The run says 0 at 10:00, which is past, 1 at 11:00, and 5, 6, 7 for the days from the 20th on.
+    begin = datetime(2026, 11, 20, 10, tzinfo=UTC)
+    hours = [datetime.fromisoformat(f"{time}Z") - begin for time in hourly["time"]]
+    assert hourly["temperature_2m"] == [
+        max(0.0, hour / timedelta(hours=1)) or None for hour in hours
+    ]
+    assert daily["temperature_2m_max"] == [float(day - 15) if day > 19 else None for day in days]
+    assert got["skyblend"]["notes"] == []
+
+
+@pytest.mark.usefixtures("served")
+def test_dates_are_those_of_the_zone_asked(call: Call) -> None:
+    url = f"{AT_BERLIN}&hourly=temperature_2m&start_date=2026-11-20&end_date=2026-11-20"
+    hourly = call(f"{url}&timezone=America/New_York").json["hourly"]
+    assert (hourly["time"][0], hourly["time"][-1]) == ("2026-11-20T00:00", "2026-11-20T23:00")
+    # 06:00 in New York is 11:00Z; 23:00 is 04:00Z of the 21st, 18 h after 10:00Z.
+    assert hourly["temperature_2m"][5:7] == [None, 1.0]
+    assert hourly["temperature_2m"][-1] == 18.0
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize(
+    ("first", "last", "status"),
+    [
+        # 92 days before 2026-11-20 is 2026-08-20, 16 after it 2026-12-06.
+        ("2026-08-20", "2026-12-06", 200),
+        ("2026-08-19", "2026-11-20", 400),
+        ("2026-11-20", "2026-12-07", 400),
+        ("1900-01-01", "1900-01-01", 400),
+    ],
+)
+def test_dates_are_bounded(call: Call, first: str, last: str, status: int) -> None:
+    got = call(f"{AT_BERLIN}&hourly=temperature_2m&start_date={first}&end_date={last}")
+    assert got.status == status
+    if status == 200:
+        assert len(got.json["hourly"]["time"]) == (92 + 1 + 16) * 24
+        assert got.json["hourly"]["temperature_2m"][-1] is None
+    else:
+        assert got.json["error"] is True
+        assert "allowed from 2026-08-20 to 2026-12-06. Given: " in got.json["reason"]
+
+
+@pytest.mark.usefixtures("served")
+def test_the_current_hour_moves_with_the_clock(call: Call, clock: Any) -> None:
+    url = f"{AT_BERLIN}&hourly=temperature_2m&forecast_hours=1"
+    assert call(url).json["hourly"]["time"] == ["2026-11-20T10:00"]
+    clock.move(40 * 60)
+    assert call(url).json["hourly"] == {"time": ["2026-11-20T11:00"], "temperature_2m": [1.0]}
+
+
+@pytest.mark.usefixtures("served")
 def test_daily_serves_the_day_before_the_half_day_and_tells_the_period(call: Call) -> None:
     got = call(f"{AT_BERLIN}&daily=temperature_2m_max,temperature_2m_min&forecast_days=3").json
     assert got["daily"]["time"] == ["2026-11-20", "2026-11-21", "2026-11-22"]
@@ -203,7 +282,7 @@ def test_no_place_at_all_is_404(call: Call) -> None:
 
 @pytest.mark.usefixtures("served")
 def test_the_answer_tells_what_it_was_made_of(call: Call) -> None:
-    got = call(f"{AT_BERLIN}&hourly=temperature_2m&past_days=1").json
+    got = call(f"{AT_BERLIN}&hourly=temperature_2m&models=gfs").json
     assert got["simulated"] is False
     assert got["skyblend"] | {"sources": got["skyblend"]["sources"][:1], "note": ""} == {
         "place": "berlin",
@@ -211,7 +290,7 @@ def test_the_answer_tells_what_it_was_made_of(call: Call) -> None:
         "distance_km": 0.0,
         "issued_at": "2026-11-20T10:20:00Z",
         "note": "",
-        "notes": ["ignored parameters: past_days"],
+        "notes": ["ignored parameters: models"],
         "series": [{"variable": "temperature_2m", "period": 0, "model": None}],
         "sources": [
             {

@@ -5,9 +5,11 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from skyblend.predict.serve.query import BadQuery, Column, Point, read
+from skyblend.predict.serve.query import Column, Point, read
+from skyblend.predict.serve.reading import BadQuery
 
 HERE = "latitude=52.5&longitude=13.4"
+DATES = "start_date=2026-11-20&end_date=2026-11-21"
 
 
 def _names(query: str) -> list[str]:
@@ -18,7 +20,7 @@ def test_defaults_are_open_meteos() -> None:
     query = read(f"{HERE}&hourly=temperature_2m")
     assert query.points == (Point(52.5, 13.4),)
     assert query.hourly == (Column("temperature_2m"),)
-    assert (query.zone, query.unixtime, query.days) == (None, False, 7)
+    assert (query.zone, query.unixtime, query.period.days) == (None, False, 7)
     assert query.units == ("degC", "km/h", "mm")
     assert not query.is_list
 
@@ -54,8 +56,8 @@ def test_a_list_of_points_is_a_list() -> None:
 
 
 def test_unknown_parameters_are_named_and_ignored() -> None:
-    assert read(f"{HERE}&past_days=2&models=gfs").notes == (
-        "ignored parameters: models, past_days",
+    assert read(f"{HERE}&cell_selection=sea&models=gfs").notes == (
+        "ignored parameters: cell_selection, models",
     )
 
 
@@ -88,6 +90,21 @@ def test_zone_auto_is_gmt_and_says_so() -> None:
         (f"{HERE}&forecast_days=17", "Allowed range 1 to 16. Given 17"),
         (f"{HERE}&forecast_days=0", "Allowed range 1 to 16"),
         (f"{HERE}&forecast_days=-1", "Allowed range 1 to 16"),
+        (f"{HERE}&past_days=93", "Past days is invalid. Allowed range 0 to 92. Given 93."),
+        (f"{HERE}&past_days=-1", "Allowed range 0 to 92"),
+        (f"{HERE}&forecast_hours=0", "Forecast hours is invalid. Allowed range 1 to 384"),
+        (f"{HERE}&forecast_hours=385", "Given 385"),
+        (f"{HERE}&past_hours=2209", "Past hours is invalid. Allowed range 0 to 2208"),
+        (f"{HERE}&start_date=2026-11-20", "Both 'start_date' and 'end_date' must be set"),
+        (f"{HERE}&end_date=2026-11-20", "Both 'start_date' and 'end_date' must be set"),
+        (f"{HERE}&start_date=x&end_date=2026-11-20", "a date like 2026-11-20. Given: x"),
+        (f"{HERE}&start_date=20261120&end_date=20261120", "start_date is a date like"),
+        (f"{HERE}&start_date=2026-11-20&end_date=2026-02-30", "end_date is a date like"),
+        (f"{HERE}&start_date=2026-11-20&end_date=2026-11-19", "must not be before 'start_date'"),
+        (f"{HERE}&{DATES}&forecast_days=3", "Parameter 'forecast_days' is mutually exclusive"),
+        (f"{HERE}&{DATES}&past_days=3", "Parameter 'past_days' is mutually exclusive"),
+        (f"{HERE}&{DATES}&forecast_hours=3", "Parameter 'forecast_hours' is mutually exclusive"),
+        (f"{HERE}&format=csv", "format: only json is answered here. Given: csv."),
         (f"{HERE}&timeformat=roman", "timeformat is one of iso8601, unixtime. Given: roman"),
         (f"{HERE}&temperature_unit=kelvin", "temperature_unit is one of celsius, fahrenheit"),
         ("latitude=" + "1," * 3000, "at most 4000 characters"),
@@ -120,3 +137,15 @@ def test_an_answer_is_bounded() -> None:
     assert len(read(query).points) == 100
     with pytest.raises(BadQuery, match="At most 1000000 values in one answer, got 1536000"):
         read(f"{query},dew_point_2m")
+
+
+def test_an_answer_is_bounded_by_the_hours_and_dates_that_are_asked() -> None:
+    # 100 points x 109 days x 24 h x 20 columns; 100 points x (2208 + 384) h x 20 columns.
+    points = f"latitude={','.join('1' * 100)}&longitude={','.join('1' * 100)}"
+    levels = f"quantiles={','.join(f'p{level:02d}' for level in range(5, 100, 5))}"
+    for period, count in (
+        ("start_date=1900-01-01&end_date=2100-01-01", 5_232_000),
+        ("past_hours=2208&forecast_hours=384", 5_184_000),
+    ):
+        with pytest.raises(BadQuery, match=f"got {count}"):
+            read(f"{points}&{levels}&{period}&hourly=temperature_2m")

@@ -1,9 +1,9 @@
 """One issue as the answer of `GET /v1/forecast`, in Open-Meteo's shape.
 
-Like Open-Meteo's, `hourly` begins at 00:00 of the current day in the zone asked, with one fixed
-offset for the whole answer. An issue speaks of the future only, so hours before it are null. A
-`daily` value stands at the date of the middle of its period in that zone; the 24 h series is served
-where there is one, else the 12 h one, and `skyblend.series` tells the period.
+Like Open-Meteo's, `hourly` begins at 00:00 of the current day in the zone asked where no other
+period is, with one fixed offset for the whole answer. An issue speaks of the future only, so hours
+before it are null. A `daily` value stands at the date of the middle of its period in that zone; the
+24 h series is served where there is one, else the 12 h one, and `skyblend.series` tells the period.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from skyblend.predict.serve.query import DAY, Column, Point, Query
+from skyblend.predict.serve.period import DAY, HOUR, Span, span
+from skyblend.predict.serve.query import Column, Point, Query
 from skyblend.protos.v1.api_pb2 import Contribution, Issued, IssuedSeries
 from skyblend.protos.v1.variables_pb2 import Variable
 from skyblend.weather.units import convert
 from skyblend.weather.variables import BY_NAME
 
 LAPSE_RATE: Final = -0.0065  # K/m, of the standard atmosphere
-HOUR: Final = 3600
 CORRECTED: Final = frozenset({"temperature_2m", "temperature_2m_max", "temperature_2m_min"})
 # How Open-Meteo writes our units.
 SHOWN: Final = {
@@ -47,18 +47,22 @@ class Axis:
 def answer(
     issued: Issued, query: Query, *, point: Point, distance_km: float, now: datetime
 ) -> Json:
-    """The answer for `point`, from the issue of the place that is `distance_km` away from it."""
+    """The answer for `point`, from the issue of the place that is `distance_km` away from it;
+    raises BadQuery for dates out of range."""
     offset = _offset(query, now)
+    asked = span(query.period, now=now, offset=offset)
     rise = _rise(issued, point)
     heads = _head(issued, query, point, offset)
     blocks: Json = {}
     used: list[IssuedSeries] = []
     for kind, columns in (("hourly", query.hourly), ("daily", query.daily)):
         if columns:
-            axis = (_hours if kind == "hourly" else _days)(query, now, offset)
+            axis = _axis(kind, asked, query, offset)
             chosen = {column.variable: _series(issued, column.variable) for column in columns}
             used += [series for series in chosen.values() if series is not None]
-            blocks |= _block(kind, axis, columns, chosen, query=query, rise=rise, offset=offset)
+            blocks |= _block(
+                kind, axes[kind], columns, chosen, query=query, rise=rise, offset=offset
+            )
     return (
         heads
         | blocks
@@ -149,28 +153,24 @@ def _of_level(series: IssuedSeries, level: int | None) -> NDArray[np.float64]:
     return table[:, levels.index(level)]
 
 
-def _hours(query: Query, now: datetime, offset: int) -> Axis:
-    """The full hours (UTC) from the day's beginning in the zone on."""
-    begin = _midnight(now, offset) - offset
-    first = -(-begin // HOUR) * HOUR
-    seconds = range(first, begin + query.days * DAY, HOUR)
+def _axis(kind: str, asked: Span, query: Query, offset: int) -> Axis:
+    if kind == "hourly":
+        return _hours(query, asked.hours, offset)
+    return _days(query, asked.days, offset)
+
+
+def _hours(query: Query, seconds: range, offset: int) -> Axis:
+    """Full hours (UTC), shown in the zone."""
     if query.unixtime:
         return Axis(seconds, tuple(seconds))
     return Axis(seconds, tuple(f"{_local(second, offset):%Y-%m-%dT%H:%M}" for second in seconds))
 
 
-def _days(query: Query, now: datetime, offset: int) -> Axis:
+def _days(query: Query, seconds: range, offset: int) -> Axis:
     """The days of the zone, as if they were UTC's; unix times are those of the zone's midnight."""
-    begin = _midnight(now, offset)
-    seconds = range(begin, begin + query.days * DAY, DAY)
     if query.unixtime:
         return Axis(seconds, tuple(second - offset for second in seconds))
     return Axis(seconds, tuple(f"{_local(second, 0):%Y-%m-%d}" for second in seconds))
-
-
-def _midnight(now: datetime, offset: int) -> int:
-    """The beginning of the zone's day, in the zone's seconds."""
-    return (int(now.timestamp()) + offset) // DAY * DAY
 
 
 def _local(second: int, offset: int) -> datetime:

@@ -17,7 +17,8 @@ from typing import Final
 import numpy as np
 import orjson
 from skyblend.predict.serve.answer import Json, answer
-from skyblend.predict.serve.query import BadQuery, Point, Query, read
+from skyblend.predict.serve.query import Point, Query, read
+from skyblend.predict.serve.reading import BadQuery
 from skyblend.predict.serve.watch import LOOK_EVERY, Watch
 from skyblend.protos.place_ids import problem
 from skyblend.protos.v1.api_pb2 import Issued

@@ -8,34 +8,28 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from skyblend.predict.serve import period
+from skyblend.predict.serve.period import DAY, Period
+from skyblend.predict.serve.reading import BadQuery, choice
 from skyblend.weather.variables import BY_NAME
 
 LEVELS: Final = tuple(range(5, 100, 5))  # per cent
 LONGEST: Final = 4000  # characters of a query string
 MOST_POINTS: Final = 100
-MOST_DAYS: Final = 16
 MOST_VALUES: Final = 1_000_000  # of one answer, about 5 MB
-DAY: Final = 86400
 _POSITION = ("latitude", "longitude", "place", "elevation")
-_WANTED = ("hourly", "daily", "quantiles", "timezone", "timeformat", "forecast_days")
+_WANTED = ("hourly", "daily", "quantiles", "timezone", "timeformat", "format")
 _UNITS = ("temperature_unit", "wind_speed_unit", "precipitation_unit")
-KNOWN: Final = frozenset((*_POSITION, *_WANTED, *_UNITS))
+KNOWN: Final = frozenset((*_POSITION, *_WANTED, *period.NAMES, *_UNITS))
 TEMPERATURE_UNITS: Final = {"celsius": "degC", "fahrenheit": "degF"}
 WIND_UNITS: Final = {"kmh": "km/h", "ms": "m/s", "mph": "mph", "kn": "kn"}
 PRECIPITATION_UNITS: Final = {"mm": "mm", "inch": "inch"}
 
-Choice = TypeVar("Choice")
-
 _QUANTILE_NAME = re.compile(r"(.+)_p(\d\d)")
-
-
-class BadQuery(ValueError):
-    """A value that is refused with status 400; the text says which, what was expected and what
-    came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +65,7 @@ class Query:
     daily: tuple[Column, ...]
     zone: ZoneInfo | None
     unixtime: bool
-    days: int
+    period: Period
     units: tuple[
         str, str, str
     ]  # of temperature, wind speed and amounts of water, as `libs/weather` names them
@@ -90,6 +84,8 @@ def read(query_string: str) -> Query:
     points, is_list = _points(given)
     levels = _levels(given.get("quantiles", ""))
     zone, note = _zone(given.get("timezone", "GMT"))
+    if (form := given.get("format", "json")) != "json":
+        raise BadQuery(f"format: only json is answered here. Given: {form[:40]}.")
     query = Query(
         points=points,
         place=given.get("place", ""),
@@ -97,8 +93,8 @@ def read(query_string: str) -> Query:
         hourly=_columns(given.get("hourly", ""), "hourly", levels),
         daily=_columns(given.get("daily", ""), "daily", levels),
         zone=zone,
-        unixtime=_choice(given, "timeformat", {"iso8601": False, "unixtime": True}),
-        days=_days(given.get("forecast_days", "7")),
+        unixtime=choice(given, "timeformat", {"iso8601": False, "unixtime": True}),
+        period=period.read(given),
         units=_units(given),
         notes=(note,) * bool(note) + _ignored(given),
     )
@@ -107,7 +103,8 @@ def read(query_string: str) -> Query:
 
 
 def _check_size(query: Query) -> None:
-    rows = query.days * (24 * len(query.hourly) + len(query.daily))
+    asked = query.period
+    rows = asked.most_hours * len(query.hourly) + asked.most_days * len(query.daily)
     if (count := rows * max(len(query.points), 1)) > MOST_VALUES:
         raise BadQuery(
             f"At most {MOST_VALUES} values in one answer, got {count}: "
@@ -228,28 +225,12 @@ def _zone(name: str) -> tuple[ZoneInfo | None, str]:
         raise BadQuery(f"Invalid timezone. Given: {name[:60]}.") from error
 
 
-def _days(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 3 and 1 <= int(text) <= MOST_DAYS):
-        raise BadQuery(
-            f"Forecast days is invalid. Allowed range 1 to {MOST_DAYS}. Given {text[:40]}."
-        )
-    return int(text)
-
-
 def _units(given: Mapping[str, str]) -> tuple[str, str, str]:
     return (
-        _choice(given, "temperature_unit", TEMPERATURE_UNITS),
-        _choice(given, "wind_speed_unit", WIND_UNITS),
-        _choice(given, "precipitation_unit", PRECIPITATION_UNITS),
+        choice(given, "temperature_unit", TEMPERATURE_UNITS),
+        choice(given, "wind_speed_unit", WIND_UNITS),
+        choice(given, "precipitation_unit", PRECIPITATION_UNITS),
     )
-
-
-def _choice(given: Mapping[str, str], name: str, choices: Mapping[str, Choice]) -> Choice:
-    """The value that is chosen; the first where the parameter is absent."""
-    text = given.get(name, next(iter(choices)))
-    if text not in choices:
-        raise BadQuery(f"{name} is one of {', '.join(choices)}. Given: {text[:40]}.")
-    return choices[text]
 
 
 def _ignored(given: Mapping[str, str]) -> tuple[str, ...]:
