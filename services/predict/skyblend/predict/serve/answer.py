@@ -60,9 +60,7 @@ def answer(
             axis = _axis(kind, asked, query, offset)
             chosen = {column.variable: _series(issued, column.variable) for column in columns}
             used += [series for series in chosen.values() if series is not None]
-            blocks |= _block(
-                kind, axes[kind], columns, chosen, query=query, rise=rise, offset=offset
-            )
+            blocks |= _block(kind, axis, columns, chosen, query=query, rise=rise, offset=offset)
     return (
         heads
         | blocks
