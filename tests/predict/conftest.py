@@ -14,6 +14,7 @@ from skyblend.predict.train.threads import one_thread
 from skyblend.protos.v1.records_pb2 import Attribution, Latest, Place, Run
 from skyblend.protos.v1.variables_pb2 import Variable
 from skyblend.runtime import names, places
+from skyblend.runtime.access import TokenAccess
 from skyblend.runtime.bus.sqlite import SqliteBus
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.settings import Settings
@@ -47,6 +48,7 @@ def runtime(tmp_path: Path) -> Runtime:
         settings=Settings.read({"SKYBLEND_DATA": str(tmp_path)}),
         storage=MemoryStorage(),
         bus=SqliteBus(tmp_path / "bus.sqlite"),
+        access=TokenAccess("secret-of-the-test"),
         token="secret-of-the-test",
     )
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -207,9 +208,7 @@ class _KilledBefore(MemoryStorage):
 @pytest.fixture
 def mortal(runtime: Runtime) -> Runtime:
     """The runtime on a bucket whose writer can be killed."""
-    return Runtime(
-        settings=runtime.settings, storage=_KilledBefore(), bus=runtime.bus, token=runtime.token
-    )
+    return replace(runtime, storage=_KilledBefore())
 
 
 @pytest.mark.parametrize("prefix", [names.LEDGER, names.ISSUED])
@@ -262,7 +261,7 @@ def test_two_processes_issue_the_same_inputs_once(
 
 
 def _on(runtime: Runtime, storage: MemoryStorage) -> Runtime:
-    return Runtime(settings=runtime.settings, storage=storage, bus=runtime.bus, token=runtime.token)
+    return replace(runtime, storage=storage)
 
 
 def test_one_issuer_goes_on_behind_what_another_wrote(

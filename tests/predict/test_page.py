@@ -15,6 +15,7 @@ from skyblend.predict.serve.app import create_app
 from skyblend.protos.v1.api_pb2 import Issued
 from skyblend.protos.v1.records_pb2 import Place
 from skyblend.runtime import names
+from skyblend.runtime.access import TokenAccess
 from skyblend.runtime.bus.sqlite import SqliteBus
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.settings import Settings
@@ -98,6 +99,7 @@ def runtime(tmp_path) -> Iterator[Runtime]:
         settings=Settings.read({"SKYBLEND_DATA": str(tmp_path), "SKYBLEND_REALM": "simulated"}),
         storage=MemoryStorage(),
         bus=SqliteBus(tmp_path / "bus.sqlite"),
+        access=TokenAccess(TOKEN),
         token=TOKEN,
     )
     yield made

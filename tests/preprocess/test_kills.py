@@ -1,6 +1,7 @@
 """A kill between any two writes: the event comes again, and the end is the same."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -55,7 +56,7 @@ def fresh(tmp_path, open_meteo):
     def make(kind) -> tuple[Runtime, str]:
         base = runtime_for(Settings(data=tmp_path / str(next(numbers))))
         storage = Mortal(base.settings.root / "bucket")
-        runtime = Runtime(settings=base.settings, storage=storage, bus=base.bus, token=base.token)
+        runtime = replace(base, storage=storage)
         if kind == "upload":
             stored = uploads.store(runtime, io.BytesIO(TIDY), file_name="a.csv", now=NOW)
             return runtime, stored.object

@@ -4,6 +4,7 @@ import io
 import json
 
 import pytest
+from skyblend.runtime.access import TokenAccess
 from skyblend.runtime.guards import (
     Refusal,
     Refused,
@@ -84,8 +85,8 @@ def test_what_a_form_can_send_is_refused_with_415(header: str) -> None:
     ],
 )
 def test_all_guards_of_a_post(changed: dict[str, str], status: int) -> None:
-    assert check_post(HEADERS, token="s") is None
-    refusal = check_post(HEADERS | changed, token="s")
+    assert check_post(HEADERS, access=TokenAccess("s")) is None
+    refusal = check_post(HEADERS | changed, access=TokenAccess("s"))
     assert refusal is not None
     assert refusal.status == status
 

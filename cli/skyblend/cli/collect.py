@@ -22,6 +22,7 @@ def collect(session: Session, source: str | None) -> None:
     """
     from skyblend.cli.simulation import with_simulator
     from skyblend.ingest.collect import collect as fetch_due
+    from skyblend.runtime.bus.sqlite import local
     from skyblend.runtime.place import runtime_for
     from skyblend.sources.registry import SOURCES
 
@@ -31,7 +32,7 @@ def collect(session: Session, source: str | None) -> None:
     runtime = runtime_for(with_simulator(settings) if settings.is_simulated else settings)
     tick = times.floor(times.now(), timedelta(minutes=1))
     report = fetch_due(runtime, tick, source=source)
-    settle(session, runtime, is_done=lambda: all(map(runtime.bus.is_done, report.events)))
+    settle(session, runtime, is_done=lambda: all(map(local(runtime.bus).is_done, report.events)))
     for one in report.sources:
         until = f"; left alone until {times.text(one.until)}, as it asked" if one.until else ""
         click.echo(f"{one.source}: {one.answers} answers, {len(one.objects)} raw objects{until}")

@@ -9,7 +9,8 @@ from skyblend.cli.drain import settle
 from skyblend.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
-    from skyblend.runtime.bus.sqlite import DeadLetter, SqliteBus
+    from skyblend.runtime.bus import Bus, DeadLetter
+    from skyblend.runtime.bus.sqlite import SqliteBus
 
 
 @click.group(name="dead-letters")
@@ -51,8 +52,10 @@ def replay_letters(session: Session, letter_id: str | None, *, every: bool) -> N
     """
     if every == (letter_id is not None):
         raise click.UsageError("expected either an ID or --all")
+    from skyblend.runtime.bus.sqlite import local
+
     runtime = session.reading()
-    bus = runtime.bus
+    bus = local(runtime.bus)
     chosen = bus.dead_letters() if letter_id is None else [_letter(bus, letter_id)]
     ids = [one.id for one in chosen if bus.replay(one.id)]
     settle(session, runtime, is_done=lambda: all(map(bus.is_done, ids)))
@@ -68,7 +71,7 @@ def _left(bus: "SqliteBus", ids: Sequence[str]) -> int:
     return sum(one in dead or not bus.is_done(one) for one in ids)
 
 
-def _letter(bus: "SqliteBus", letter_id: str) -> "DeadLetter":
+def _letter(bus: "Bus", letter_id: str) -> "DeadLetter":
     for one in bus.dead_letters():
         if one.id == letter_id:
             return one

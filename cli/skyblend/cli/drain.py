@@ -25,8 +25,10 @@ def settle(
     Where `up` runs it delivers, and we wait; where it does not, or dies meanwhile, everything that
     is due is delivered in this process. `told` is called now and then, for a progress bar.
     """
-    pause = Event()
-    while not is_done() and runtime.bus.pending():
+    from skyblend.runtime.bus.sqlite import local
+
+    pause, bus = Event(), local(runtime.bus)
+    while not is_done() and bus.pending():
         told()
         if session.running() is None:
             _deliver(runtime, told)
@@ -39,6 +41,7 @@ def _deliver(runtime: "Runtime", told: Callable[[], object]) -> None:
     from skyblend.cli.apps import apps, router
     from skyblend.runtime.bus.delivery import Deliverer
     from skyblend.runtime.bus.post import into_wsgi
+    from skyblend.runtime.bus.sqlite import local
 
     post = into_wsgi(router(apps(runtime)))
     alone = Lock()
@@ -49,4 +52,4 @@ def _deliver(runtime: "Runtime", told: Callable[[], object]) -> None:
             told()
         return status
 
-    Deliverer(runtime.bus, observed, token=runtime.token).drain()
+    Deliverer(local(runtime.bus), observed, token=runtime.token).drain()

@@ -11,6 +11,7 @@ from skyblend.cli import child, times
 from skyblend.ingest.announce import reannounce
 from skyblend.preprocess.compaction import compact_closed_days
 from skyblend.runtime.bus.delivery import Deliverer, Post, Unreachable
+from skyblend.runtime.bus.sqlite import local
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.storage import Absent
 from skyblend.runtime.tokens import bearer
@@ -46,6 +47,7 @@ class Schedule:
         stop: Event,
     ) -> None:
         self._runtime, self._post = runtime, post
+        self._bus = local(runtime.bus)
         self.stop = stop
         self.collected = Event()  # the first tick is through
         self.trained = Event()  # the first training is through
@@ -53,7 +55,7 @@ class Schedule:
 
     def start(self) -> None:
         """Start all threads; daemons, since each step may be cut off anywhere and is repeated."""
-        deliverer = Deliverer(self._runtime.bus, self._post, token=self._runtime.token)
+        deliverer = Deliverer(self._bus, self._post, token=self._runtime.token)
         loops: dict[str, Callable[[], None]] = {
             "deliver": lambda: deliverer.run(self.stop),
             "chores": lambda: self._keep(Job("chores", DAY, self._do_chores)),
@@ -119,7 +121,7 @@ class Schedule:
         while not self.stop.wait(_IDLE_LOOK_SECONDS):
             if not self._training_is_due(times.now()):
                 self.trained.set()
-            elif not self._runtime.bus.pending():
+            elif not self._bus.pending():
                 self._train()
 
     def _training_is_due(self, now: datetime) -> bool:

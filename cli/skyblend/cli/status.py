@@ -44,6 +44,7 @@ def status(session: Session) -> None:
 def _counts(runtime: "Runtime") -> dict[str, str]:
     from skyblend.preprocess.quarantine import entries
     from skyblend.runtime import names, places
+    from skyblend.runtime.bus.sqlite import local
 
     storage = runtime.storage
     known = places.read(storage)
@@ -52,7 +53,7 @@ def _counts(runtime: "Runtime") -> dict[str, str]:
         "places": f"{len(known)}, {sum(p.collect for p in known.values())} asked of providers",
         "raw": f"{_count(storage, names.RAW)} objects, {_count(storage, names.PROCESSED)} recorded",
         "newest": _newest(storage),
-        "bus": _bus(runtime.bus),
+        "bus": _bus(local(runtime.bus)),
         "quarantine": f"{refused} entries",
         "models": _models(storage),
         "issued": _issued(storage),

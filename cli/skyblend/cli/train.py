@@ -25,12 +25,13 @@ def train(session: Session, at: datetime | None) -> None:
     """
     from skyblend.cli.drain import settle
     from skyblend.predict.train.job import train as run
+    from skyblend.runtime.bus.sqlite import local
 
     if at is not None and at > times.now():  # its models would outrank all until then
         raise click.UsageError(f"--at: expected a time that is past, got {times.text(at)}")
     runtime = session.runtime()
     report = run(runtime, at=at or times.now())
-    settle(session, runtime, is_done=lambda: not runtime.bus.pending())
+    settle(session, runtime, is_done=lambda: not local(runtime.bus).pending())
     for one in report.series:
         click.echo(_line(one))
     if not report.series:

@@ -5,9 +5,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from skyblend.runtime.tokens import is_shown
+
+if TYPE_CHECKING:
+    from skyblend.runtime.access import Access
 
 PROBLEM = "application/problem+json"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -100,13 +103,17 @@ def check_content_type(header: str, expected: str) -> Refusal | None:
 
 
 def check_post(
-    headers: "Any", *, token: str, allowed: Iterable[str] = (), expected: str = "application/json"
+    headers: "Any",
+    *,
+    access: "Access",
+    allowed: Iterable[str] = (),
+    expected: str = "application/json",
 ) -> Refusal | None:
     """All guards of a POST; `headers` has `get(name, default)` (Flask's request.headers, a dict in
     a test)."""
     return (
         check_host(headers.get("Host", ""), allowed)
-        or check_token(headers.get("Authorization", ""), token)
+        or access.refuse(headers)
         or check_content_type(headers.get("Content-Type", ""), expected)
     )
 

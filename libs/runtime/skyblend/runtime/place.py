@@ -1,53 +1,96 @@
-"""Where we run: the one place that chooses storage, bus, tables and token for given settings."""
+"""Where we run: the one place that chooses storage, bus, tables and access for given settings.
+
+What is chosen is imported here, where it is chosen: a service imports only what its place needs.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from skyblend.runtime import folder, logs
-from skyblend.runtime.bus.sqlite import SqliteBus
-from skyblend.runtime.settings import Settings
+from skyblend.runtime.access import Access, OpenAccess, TokenAccess
+from skyblend.runtime.bus import Bus
+from skyblend.runtime.settings import GCS, PUBSUB, Settings
 from skyblend.runtime.storage import Storage
-from skyblend.runtime.storage.folder import FolderStorage
 from skyblend.runtime.tokens import token
 
 if TYPE_CHECKING:
     from skyblend.runtime.tables import Tables
 
+# ruff: noqa: PLC0415 - each place imports what it needs
+
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """All that a service needs of its surroundings."""
+    """All that a service needs of its surroundings. `token` is the laptop's, empty in the cloud."""
 
     settings: Settings
     storage: Storage
-    bus: SqliteBus
-    token: str
+    bus: Bus
+    access: Access
+    token: str = ""
 
     @cached_property
     def tables(self) -> "Tables":
-        """The tables of records; Arrow and DuckDB are imported at the first use."""
-        from skyblend.runtime.tables.duck import DuckTables  # noqa: PLC0415 - heavy
-
-        if not isinstance(self.storage, FolderStorage):
-            raise TypeError(
-                f"DuckDB reads files: expected FolderStorage, got {type(self.storage).__name__}"
-            )
-        return DuckTables(
-            self.storage, memory=self.settings.tables_memory, threads=self.settings.tables_threads
-        )
+        """The tables of records; Arrow and DuckDB or BigQuery are imported at the first use."""
+        return _tables(self.settings, self.storage)
 
 
 def runtime_for(settings: Settings) -> Runtime:
-    """The laptop's runtime on the data folder of `settings`, which is made; raises Misconfigured
-    for one of a newer format."""
-    folder.prepare(settings.data)
-    shown = token(settings.data)
-    logs.hide(shown, *settings.secrets())
-    settings.root.mkdir(parents=True, exist_ok=True)
+    """The runtime that the settings ask for. What lies on this machine is made where it is absent;
+    raises Misconfigured for a data folder of a newer format."""
+    logs.hide(*settings.secrets())
+    if settings.storage != GCS:
+        folder.prepare(settings.data)
+        settings.root.mkdir(parents=True, exist_ok=True)
+    shown = token(settings.data) if settings.auth == "token" else ""
+    logs.hide(shown)
     return Runtime(
         settings=settings,
-        storage=FolderStorage(settings.root / "bucket"),
-        bus=SqliteBus(settings.root / "bus.sqlite"),
+        storage=_storage(settings),
+        bus=_bus(settings),
+        access=_access(settings, shown),
         token=shown,
     )
+
+
+def _storage(settings: Settings) -> Storage:
+    if settings.storage == GCS:
+        from skyblend.runtime.storage.gcs import GcsStorage
+
+        return GcsStorage(settings.bucket, project=settings.project)
+    from skyblend.runtime.storage.folder import FolderStorage
+
+    return FolderStorage(settings.root / "bucket")
+
+
+def _bus(settings: Settings) -> Bus:
+    if settings.bus == PUBSUB:
+        from skyblend.runtime.bus.pubsub import PubsubBus
+
+        return PubsubBus(settings.project, prefix=settings.topic_prefix)
+    from skyblend.runtime.bus.sqlite import SqliteBus
+
+    return SqliteBus(settings.root / "bus.sqlite")
+
+
+def _tables(settings: Settings, storage: Storage) -> "Tables":
+    from skyblend.runtime.storage.folder import FolderStorage
+
+    if not isinstance(storage, FolderStorage):
+        from skyblend.runtime.tables.bigquery import BigQueryTables
+
+        return BigQueryTables(settings, storage)
+    from skyblend.runtime.tables.duck import DuckTables
+
+    return DuckTables(storage, memory=settings.tables_memory, threads=settings.tables_threads)
+
+
+def _access(settings: Settings, shown: str) -> Access:
+    if settings.auth == "none":
+        return OpenAccess()
+    if settings.auth in ("iam", "oidc"):
+        from skyblend.runtime.identity import access_for
+
+        return access_for(settings)
+    return TokenAccess(shown)

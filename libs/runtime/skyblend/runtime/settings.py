@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,10 @@ from typing import Any
 PREFIX = "SKYBLEND_"
 REALMS = ("live", "simulated")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+FOLDER, GCS = "folder", "gcs"
+SQLITE, PUBSUB = "sqlite", "pubsub"
+DUCKDB, BIGQUERY = "duckdb", "bigquery"
+AUTH = ("token", "iam", "oidc", "none")
 SECRET = re.compile(r"(KEY|TOKEN)$")
 
 
@@ -125,6 +129,38 @@ class Settings:
     tables_memory: str = setting("256MB", memory, "Memory that reading the tables may take.")
     tables_threads: int = setting("2", whole, "Threads that read the tables.")
     log_level: str = setting("INFO", one_of(*LOG_LEVELS), "Least severity that is logged.")
+    storage: str = setting(FOLDER, one_of(FOLDER, GCS), "Where objects lie: folder or gcs.")
+    bus: str = setting(SQLITE, one_of(SQLITE, PUBSUB), "What carries events: sqlite or pubsub.")
+    tables: str = setting(
+        DUCKDB, one_of(DUCKDB, BIGQUERY), "What reads the records: duckdb or bigquery."
+    )
+    auth: str = setting(
+        "token",
+        one_of(*AUTH),
+        "Who may change something: token, iam, oidc or none; in the cloud it must be said.",
+    )
+    audience: tuple[str, ...] = setting(
+        "", names, "Audiences that an identity token may name, with commas between."
+    )
+    callers: tuple[str, ...] = setting(
+        "", names, "E-mails of the accounts that may change something, with commas between."
+    )
+    project: str = setting("", text, "Google Cloud project.")
+    bucket: str = setting("", text, "Bucket in Cloud Storage.")
+    dataset: str = setting("skyblend", text, "Data set in BigQuery.")
+    location: str = setting("EU", text, "Location of the data set.")
+    topic_prefix: str = setting(
+        "skyblend-", text, "What the names of topics and subscriptions begin with."
+    )
+    query_limit: int = setting(
+        str(20 << 30), whole, "Largest query in BigQuery, bytes billed; above it is refused."
+    )
+    fan_out: int = setting(
+        "0", whole, "Tasks of a tick above which they go over the bus, one by one; 0: never."
+    )
+    traces: str = setting(
+        "", text, "Where OpenTelemetry traces go: gcp, or the http(s) address of a collector."
+    )
     environ: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -142,12 +178,20 @@ class Settings:
                 mistakes.append(f"{variable(one)} {mistake}")
         if mistakes:
             raise Misconfigured("; ".join(mistakes))
-        return cls(**values, environ=ours)
+        settings = cls(**values, environ=ours)
+        if contradictions := [*_contradictions(settings)]:
+            raise Misconfigured("; ".join(contradictions))
+        return settings
 
     @property
     def is_simulated(self) -> bool:
         """Whether all weather is made up; every answer says so."""
         return self.realm == "simulated"
+
+    @property
+    def is_cloud(self) -> bool:
+        """Whether any part of it is Google's."""
+        return self.storage == GCS or self.bus == PUBSUB or self.tables == BIGQUERY
 
     @property
     def root(self) -> Path:
@@ -178,6 +222,26 @@ def declared() -> tuple[Field[Any], ...]:
 def variable(one: Field[Any]) -> str:
     """The environment variable of a field."""
     return PREFIX + one.name.upper()
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """What cannot go together, or lacks what it needs."""
+    if settings.storage == GCS and not settings.bucket:
+        yield "SKYBLEND_STORAGE is gcs, so SKYBLEND_BUCKET must name a bucket"
+    if settings.is_cloud and not settings.project:
+        yield "SKYBLEND_PROJECT must name the Google Cloud project"
+    if (settings.storage == GCS) != (settings.tables == BIGQUERY):
+        yield (
+            "SKYBLEND_STORAGE=gcs and SKYBLEND_TABLES=bigquery go together, got"
+            f" {settings.storage} and {settings.tables}"
+        )
+    if settings.is_cloud and settings.auth == "token":
+        yield (
+            "SKYBLEND_AUTH must say who may change something: iam (Cloud Run checks), oidc (we do),"
+            " or none; the token of a data folder is for one machine"
+        )
+    if settings.auth == "oidc" and not (settings.audience and settings.callers):
+        yield "SKYBLEND_AUTH is oidc, so SKYBLEND_AUDIENCE and SKYBLEND_CALLERS must be given"
 
 
 def _option_mistakes(ours: Mapping[str, str]) -> list[str]:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fskyblend/protos/v1/events.proto\x12\x12skyblend.protos.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\\\n\tRawStored\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12/\n\x0breceived_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x83\x01\n\x0cRecordsReady\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x15\n\rlatest_places\x18\x03 \x03(\t\x12\x11\n\tforecasts\x18\x04 \x01(\x04\x12\x14\n\x0cobservations\x18\x05 \x01(\x04\x12\x13\n\x0bquarantined\x18\x06 \x01(\x04\"e\n\rModelPromoted\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x11\n\tvariables\x18\x02 \x03(\t\x12/\n\x0bpromoted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fskyblend/protos/v1/events.proto\x12\x12skyblend.protos.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\\\n\tRawStored\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12/\n\x0breceived_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x83\x01\n\x0cRecordsReady\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x15\n\rlatest_places\x18\x03 \x03(\t\x12\x11\n\tforecasts\x18\x04 \x01(\x04\x12\x14\n\x0cobservations\x18\x05 \x01(\x04\x12\x13\n\x0bquarantined\x18\x06 \x01(\x04\"e\n\rModelPromoted\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x11\n\tvariables\x18\x02 \x03(\t\x12/\n\x0bpromoted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"l\n\x0b\x43ollectTask\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x02 \x01(\t\x12(\n\x04tick\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tplace_ids\x18\x04 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,4 +38,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDSREADY']._serialized_end=314
   _globals['_MODELPROMOTED']._serialized_start=316
   _globals['_MODELPROMOTED']._serialized_end=417
+  _globals['_COLLECTTASK']._serialized_start=419
+  _globals['_COLLECTTASK']._serialized_end=527
 # @@protoc_insertion_point(module_scope)

@@ -44,3 +44,15 @@ class ModelPromoted(_message.Message):
     variables: _containers.RepeatedScalarFieldContainer[str]
     promoted_at: _timestamp_pb2.Timestamp
     def __init__(self, model_id: _Optional[str] = ..., variables: _Optional[_Iterable[str]] = ..., promoted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class CollectTask(_message.Message):
+    __slots__ = ("source", "endpoint", "tick", "place_ids")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
+    PLACE_IDS_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    endpoint: str
+    tick: _timestamp_pb2.Timestamp
+    place_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, source: _Optional[str] = ..., endpoint: _Optional[str] = ..., tick: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., place_ids: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -139,7 +139,7 @@ def _flag(given: str) -> bool:
 def _check_post(request: Request, runtime: Runtime, expected: str) -> None:
     allowed = runtime.settings.allowed_hosts
     refusal = guards.check_post(
-        request.headers, token=runtime.token, allowed=allowed, expected=expected
+        request.headers, access=runtime.access, allowed=allowed, expected=expected
     )
     if refusal is not None:
         raise Refused(refusal)

@@ -46,7 +46,7 @@ def _answer(request: Request, runtime: Runtime) -> Response:
 
 def _pushed(request: Request, runtime: Runtime) -> Response:
     allowed = runtime.settings.allowed_hosts
-    _refuse_if(guards.check_post(request.headers, token=runtime.token, allowed=allowed))
+    _refuse_if(guards.check_post(request.headers, access=runtime.access, allowed=allowed))
     body = guards.read_body(
         cast(BinaryIO, request.stream), _LARGEST_PUSH, length=request.content_length
     )

@@ -5,6 +5,7 @@ An event is a message of events.proto. It is delivered by a push to the endpoint
 back-off, and after `MAX_ATTEMPTS` answers it is a dead letter.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from google.protobuf.message import Message
@@ -16,7 +17,19 @@ ROUTES = {
     "RawStored": "/v1/events/raw-stored",
     "RecordsReady": "/v1/events/records-ready",
     "ModelPromoted": "/v1/events/model-promoted",
+    "CollectTask": "/v1/events/collect-task",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was given up after MAX_ATTEMPTS answers: the push's body, and the last
+    reason that is known."""
+
+    id: str
+    type: str
+    envelope: bytes
+    reason: str
 
 
 class Bus(Protocol):
@@ -24,4 +37,17 @@ class Bus(Protocol):
 
     def publish(self, event: Message, *, trace: str) -> str:
         """Hand over an event with the trace id that it belongs to; gives the message's id."""
+        ...
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """What was given up, oldest first."""
+        ...
+
+    def replay(self, id_: str) -> bool:
+        """Deliver a dead letter again, with all its attempts; False where there is none of this
+        id."""
+        ...
+
+    def close(self) -> None:
+        """Give up what is held; publishing is over."""
         ...

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import Message
-from skyblend.runtime.bus import MAX_ATTEMPTS
+from skyblend.runtime.bus import MAX_ATTEMPTS, Bus, DeadLetter
 from skyblend.runtime.bus.holder import Holder
 from skyblend.runtime.bus.push import encode, event_type
+from skyblend.runtime.settings import Misconfigured
 
 LEASE_SECONDS = 600.0
 FIRST_WAIT, LONGEST_WAIT = 1.0, 600.0
@@ -64,16 +65,6 @@ class Delivery:
     type: str
     envelope: bytes
     attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message that was given up after MAX_ATTEMPTS answers; `reason` is the last one."""
-
-    id: str
-    type: str
-    envelope: bytes
-    reason: str
 
 
 class SqliteBus:
@@ -229,6 +220,16 @@ class SqliteBus:
     def _connected(self) -> sqlite3.Connection:
         self._connection = self._connection or _connect(self.path)
         return self._connection
+
+
+def local(bus: Bus) -> SqliteBus:
+    """The bus as the laptop's; raises Misconfigured for another."""
+    if not isinstance(bus, SqliteBus):
+        raise Misconfigured(
+            f"this command works with the bus of one machine, got {type(bus).__name__}:"
+            " SKYBLEND_BUS is not sqlite"
+        )
+    return bus
 
 
 def back_off(failures: int, longest: float = LONGEST_WAIT) -> float:

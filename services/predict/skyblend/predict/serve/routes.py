@@ -87,7 +87,7 @@ class _Endpoints:
         if request.method in ("GET", "HEAD", "OPTIONS"):
             refusal = check_host(request.headers.get("Host", ""), allowed)
         else:
-            refusal = check_post(request.headers, token=self._runtime.token, allowed=allowed)
+            refusal = check_post(request.headers, access=self._runtime.access, allowed=allowed)
         return problem(refusal) if refusal else None
 
     # What is read.
