@@ -61,12 +61,17 @@ def _run(model: str, now: datetime) -> Run:
     return run
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[tuple[psutil.Process, int]]:
     """Granian with one worker on a free port, as a process tree of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port)]
     command += ["--http", "1", "--no-ws", "--log-level", "error", "skyblend.predict.main:app"]
     environ = {**os.environ, "SKYBLEND_DATA": str(folder), "SKYBLEND_LOG_LEVEL": "WARNING"}
