@@ -24,6 +24,7 @@ from skyblend.sources.registry import SOURCES
 LARGEST_JSON = 4 << 20  # bytes
 _JSON = "application/json"
 _BYTES = "application/octet-stream"
+_UPLOADS = "/v1/uploads"
 _LOG = logging.getLogger(__name__)
 
 
@@ -31,6 +32,7 @@ def respond(request: Request, runtime: Runtime) -> Response:
     """The answer to a request; what is refused is problem+json."""
     route = _ROUTES.get((request.method, request.path))
     try:
+        _guard(request, runtime)
         if route is None:
             raise Refused(Refusal(404, "not found", f"{request.method} {request.path[:80]}"))
         response = route(request, runtime)
@@ -47,7 +49,7 @@ def respond(request: Request, runtime: Runtime) -> Response:
 
 
 def _collect(request: Request, runtime: Runtime) -> Response:
-    given = _read_json(request, runtime)
+    given = _read_json(request)
     if not isinstance(given, dict):
         raise _bad("body", "a JSON object", type(given).__name__)
     tick = _tick(given.get("tick"), datetime.now(UTC))
@@ -60,7 +62,6 @@ def _collect(request: Request, runtime: Runtime) -> Response:
 
 
 def _upload(request: Request, runtime: Runtime) -> Response:
-    _check_post(request, runtime, _BYTES)
     limit, length = runtime.settings.upload_limit, request.content_length
     if length is not None and length > limit:
         raise Refused(Refusal(413, "too large", str(uploads.TooLarge(limit))))
@@ -84,7 +85,7 @@ def _upload(request: Request, runtime: Runtime) -> Response:
 
 
 def _places(request: Request, runtime: Runtime) -> Response:
-    given = _read_json(request, runtime)
+    given = _read_json(request)
     rows = given if isinstance(given, list) else [given]
     found = [_place(i, row) for i, row in enumerate(rows)]
     known = known_places(runtime.storage)
@@ -136,17 +137,20 @@ def _flag(given: str) -> bool:
     return given.lower() in ("1", "true")
 
 
-def _check_post(request: Request, runtime: Runtime, expected: str) -> None:
-    allowed = runtime.settings.allowed_hosts
-    refusal = guards.check_post(
-        request.headers, access=runtime.access, allowed=allowed, expected=expected
+def _guard(request: Request, runtime: Runtime) -> None:
+    """Raises Refused for whom the request may not come from."""
+    refusal = guards.check_request(
+        request.method,
+        request.headers,
+        access=runtime.access,
+        allowed=runtime.settings.allowed_hosts,
+        expected=_BYTES if request.path == _UPLOADS else _JSON,
     )
     if refusal is not None:
         raise Refused(refusal)
 
 
-def _read_json(request: Request, runtime: Runtime) -> Any:
-    _check_post(request, runtime, _JSON)
+def _read_json(request: Request) -> Any:
     body = guards.read_body(
         cast(BinaryIO, request.stream), LARGEST_JSON, length=request.content_length
     )
@@ -188,32 +192,23 @@ def _source(report: SourceReport) -> dict[str, Any]:
     }
 
 
-def _health(request: Request, runtime: Runtime) -> Response:
-    _check_host(request, runtime)
+def _health(_: Request, runtime: Runtime) -> Response:
     return _json({"status": "ok"}, runtime)
 
 
-def _ready(request: Request, runtime: Runtime) -> Response:
+def _ready(_: Request, runtime: Runtime) -> Response:
     """Ready where the bucket answers; else 503 of `respond`."""
-    _check_host(request, runtime)
     runtime.storage.generation(names.PLACES)
     return _json({"status": "ok"}, runtime)
 
 
-def _metrics(request: Request, runtime: Runtime) -> Response:
-    _check_host(request, runtime)
+def _metrics(_: Request, __: Runtime) -> Response:
     return Response(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
-
-
-def _check_host(request: Request, runtime: Runtime) -> None:
-    refusal = guards.check_host(request.headers.get("Host", ""), runtime.settings.allowed_hosts)
-    if refusal is not None:
-        raise Refused(refusal)
 
 
 _ROUTES: dict[tuple[str, str], Callable[[Request, Runtime], Response]] = {
     ("POST", "/v1/collect"): _collect,
-    ("POST", "/v1/uploads"): _upload,
+    ("POST", _UPLOADS): _upload,
     ("POST", "/v1/places"): _places,
     ("GET", "/health"): _health,
     ("GET", "/ready"): _ready,

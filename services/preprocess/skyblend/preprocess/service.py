@@ -34,19 +34,22 @@ def respond(request: Request, runtime: Runtime) -> Response:
 
 
 def _answer(request: Request, runtime: Runtime) -> Response:
+    _refuse_if(
+        guards.check_request(
+            request.method,
+            request.headers,
+            access=runtime.access,
+            allowed=runtime.settings.allowed_hosts,
+        )
+    )
     if request.path == PUSH and request.method == "POST":
         return _pushed(request, runtime)
     if request.path in _GETS and request.method == "GET":
-        _refuse_if(
-            guards.check_host(request.headers.get("Host", ""), runtime.settings.allowed_hosts)
-        )
         return _GETS[request.path](runtime)
     raise guards.Refused(guards.Refusal(404, "not found", f"{request.method} {request.path[:80]}"))
 
 
 def _pushed(request: Request, runtime: Runtime) -> Response:
-    allowed = runtime.settings.allowed_hosts
-    _refuse_if(guards.check_post(request.headers, access=runtime.access, allowed=allowed))
     body = guards.read_body(
         cast(BinaryIO, request.stream), _LARGEST_PUSH, length=request.content_length
     )

@@ -17,7 +17,7 @@ import orjson
 from google.protobuf.message import DecodeError
 from skyblend.predict.serve.forecasts import Answer, Forecasts
 from skyblend.predict.serve.security import SECURITY
-from skyblend.runtime.guards import check_host, problem
+from skyblend.runtime.guards import check_read, problem
 from skyblend.runtime.metrics import REQUESTS
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.storage import StorageError
@@ -65,7 +65,8 @@ class Front:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("PATH_INFO") != FORECAST:
             return self._rest()(environ, start_response)
-        if (refusal := check_host(environ.get("HTTP_HOST", ""), self._allowed)) is not None:
+        host, access = environ.get("HTTP_HOST", ""), self._runtime.access
+        if (refusal := check_read(host, access=access, allowed=self._allowed)) is not None:
             body, status, headers = problem(refusal)
             return _send(start_response, HTTPStatus(status), body, [*headers.items()])
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):

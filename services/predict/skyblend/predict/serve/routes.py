@@ -1,5 +1,5 @@
-"""Every endpoint but the forecast: what changes something behind its token, what the page reads,
-health and metrics."""
+"""Every endpoint but the forecast: what changes something behind its credential, what the page
+reads, health and metrics."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from skyblend.protos.v1.events_pb2 import ModelPromoted, RecordsReady
 from skyblend.runtime import logs, names, places
 from skyblend.runtime.bus import ROUTES
 from skyblend.runtime.bus.push import BadPush, decode
-from skyblend.runtime.guards import Refusal, Refused, check_host, check_post, problem, read_body
+from skyblend.runtime.guards import Refusal, Refused, check_request, problem, read_body
 from skyblend.runtime.metrics import REQUESTS, exposition
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.storage import Absent, StorageError
@@ -81,13 +81,10 @@ class _Endpoints:
         }
 
     def guard(self) -> tuple[bytes, int, dict[str, str]] | None:
-        """The Host of every request; the token and the content type of one that changes
+        """The Host of every request; the credential and the content type of one that changes
         something."""
-        allowed = self._runtime.settings.allowed_hosts
-        if request.method in ("GET", "HEAD", "OPTIONS"):
-            refusal = check_host(request.headers.get("Host", ""), allowed)
-        else:
-            refusal = check_post(request.headers, access=self._runtime.access, allowed=allowed)
+        access, allowed = self._runtime.access, self._runtime.settings.allowed_hosts
+        refusal = check_request(request.method, request.headers, access=access, allowed=allowed)
         return problem(refusal) if refusal else None
 
     # What is read.
