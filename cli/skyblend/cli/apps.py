@@ -16,6 +16,7 @@ _ROUTES = {
     ("POST", "/v1/collect"): "ingest",
     ("POST", "/v1/uploads"): "ingest",
     ("POST", "/v1/places"): "ingest",
+    ("POST", "/v1/events/collect-task"): "ingest",
     ("POST", "/v1/events/raw-stored"): "preprocess",
 }
 

@@ -11,6 +11,9 @@ RAW, UPLOADS = "raw/", "raw/uploads/"
 FORECASTS, OBSERVATIONS = "records/forecasts/", "records/observations/"
 PROCESSED, QUARANTINE = "processed/", "quarantine/"
 LATEST, ISSUED, LEDGER, MODELS = "latest/", "issued/", "ledger/", "models/"
+RECORDS = "records/"
+# What waits for BigQuery, which days its rows of a record object lie in, and the load under way.
+PENDING, LOADED, LOADING = "state/pending/", "state/loaded/", "state/loading/"
 ANNOUNCED, ONCE = "state/announced.json", "once"
 
 
@@ -28,6 +31,11 @@ def answers(source: str, endpoint: str, slot: datetime | None, digest: str) -> s
 def retry(source: str) -> str:
     """Until when a provider asked to be left alone."""
     return f"state/retry/{source}.json"
+
+
+def fan_out(source: str) -> str:
+    """The tasks of a source that went over the bus a moment ago."""
+    return f"state/fan_out/{source}.json"
 
 
 def upload(sha256: str) -> str:
@@ -57,6 +65,21 @@ def forecasts(raw: str, received: date) -> str:
 
 def observations(raw: str, received: date) -> str:
     return f"{OBSERVATIONS}{received.isoformat()}/{key(raw)}.parquet"
+
+
+def pending(record: str) -> str:
+    """The note that a record object waits to be loaded or taken out."""
+    return f"{PENDING}{record.removeprefix(RECORDS)}.json"
+
+
+def loaded(record: str) -> str:
+    """What was loaded of a record object before."""
+    return f"{LOADED}{record.removeprefix(RECORDS)}.json"
+
+
+def loading(table: str) -> str:
+    """The manifest of a table's load that is under way."""
+    return f"{LOADING}{table}.json"
 
 
 def processed(raw: str) -> str:

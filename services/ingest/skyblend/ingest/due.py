@@ -2,13 +2,14 @@
 
 What is done is read from the raw objects themselves, so a repeated tick, a restart and a new place
 need no other state: a place is done in a slot when an object of the slot holds its answers, and
-back-filled when the object of its calls is there.
+back-filled when the object of its calls is there. What is not done keeps its task, so that whoever
+derives it again gives its object the same name.
 """
 
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -27,15 +28,21 @@ _ATTEMPTS = 24  # of a back-fill whose answers all turn out to be useless
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ANY_SLOT = datetime(2000, 1, 1, tzinfo=UTC)  # names a back-fill, whatever days it asks for
 
+# Endpoint and slot (None: back-fill) -> ids of places whose task somebody else has in hand.
+Underway = Mapping[tuple[str, datetime | None], Collection[str]]
+_Batch = tuple[Sequence[Place], Sequence[Request]]
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Calls whose answers are stored together; `slot` None is a back-fill, which has its `name`."""
+    """Calls whose answers are stored together; `slot` None is a back-fill, which has its `name`.
+    `places` are those of whole batches, also where a source asks nothing for some of them."""
 
     endpoint: str
     slot: datetime | None
     calls: tuple[Request, ...]
     name: str
+    places: tuple[Place, ...]
 
 
 def cut(time: datetime, every: timedelta) -> datetime:
@@ -56,16 +63,37 @@ def tasks(
     tick: datetime,
     options: Mapping[str, str],
     storage: Storage,
+    underway: Underway | None = None,
 ) -> Iterator[Task]:
-    """The tasks of a source that are not done yet, forecasts before back-fills."""
+    """The tasks of a source that are neither done nor `underway`, forecasts before back-fills."""
     for schedule in sorted(source.schedules, key=lambda one: one.every is None):
-        if schedule.every is None:
-            yield from _once(source, schedule, places, tick=tick, options=options, storage=storage)
+        slot = None if schedule.every is None else cut(tick, schedule.every)
+        away = (underway or {}).get((schedule.endpoint, slot), ())
+        if slot is None:
+            left = [place for place in places if place.id not in away]
+            yield from _once(source, schedule, left, tick=tick, options=options, storage=storage)
         else:
-            slot = cut(tick, schedule.every)
             yield from _of_slot(
-                source, schedule, places, slot=slot, options=options, storage=storage
+                source, schedule, places, slot=slot, options=options, storage=storage, away=away
             )
+
+
+def tasks_of(
+    source: Source,
+    schedule: Schedule,
+    places: Sequence[Place],
+    *,
+    tick: datetime,
+    options: Mapping[str, str],
+    storage: Storage,
+) -> list[Task]:
+    """The task of exactly these places where it is not done yet; of a back-fill, one for each."""
+    if schedule.every is None:
+        return [*_once(source, schedule, places, tick=tick, options=options, storage=storage)]
+    slot = cut(tick, schedule.every)
+    batches = _batches(source, schedule, places, slot=slot, options=options)
+    task = _task(source, schedule, slot, batches)
+    return [task] if task.calls and not storage.generation(task.name) else []
 
 
 def _of_slot(
@@ -76,15 +104,33 @@ def _of_slot(
     slot: datetime,
     options: Mapping[str, str],
     storage: Storage,
+    away: Collection[str],
 ) -> list[Task]:
     prefix = names.answers_of_slot(source.name, schedule.endpoint, slot)
     stored = {listed.name for listed in storage.list(prefix)}
     everything = _tasks(source, schedule, places, slot=slot, options=options)
-    if not stored or stored.issuperset(task.name for task in everything):
-        return [task for task in everything if task.name not in stored]
-    done = {_place(place) for name in stored for place in raw.places(storage, name)}
-    left = [place for place in places if _place(place) not in done]
-    return _tasks(source, schedule, left, slot=slot, options=options)
+    left = [task for task in everything if task.name not in stored]
+    others = stored.difference(task.name for task in everything)
+    if not left or not (others or away):
+        return left
+    done = {_place(place) for name in others for place in raw.places(storage, name)}
+    whole, rest = _divided(left, lambda place: place.id in away or _place(place) in done)
+    return [*whole, *_tasks(source, schedule, rest, slot=slot, options=options)]
+
+
+def _divided(
+    left: Iterable[Task], is_done: Callable[[Place], bool]
+) -> tuple[list[Task], list[Place]]:
+    """The tasks of which nothing is done, and the places that are not done of the others."""
+    whole: list[Task] = []
+    rest: list[Place] = []
+    for task in left:
+        due = [place for place in task.places if not is_done(place)]
+        if len(due) == len(task.places):
+            whole.append(task)
+        else:
+            rest += due
+    return whole, rest
 
 
 def _tasks(
@@ -95,15 +141,35 @@ def _tasks(
     slot: datetime,
     options: Mapping[str, str],
 ) -> list[Task]:
+    batches = _batches(source, schedule, places, slot=slot, options=options)
+    return [_task(source, schedule, slot, together) for together in _grouped(batches)]
+
+
+def _batches(
+    source: Source,
+    schedule: Schedule,
+    places: Sequence[Place],
+    *,
+    slot: datetime,
+    options: Mapping[str, str],
+) -> list[_Batch]:
     batches = [places[i : i + schedule.batch] for i in range(0, len(places), schedule.batch)]
-    asked = [
-        list(source.requests(schedule.endpoint, batch, slot=slot, options=options))
+    return [
+        (batch, [*source.requests(schedule.endpoint, batch, slot=slot, options=options)])
         for batch in batches
     ]
-    return [
-        Task(schedule.endpoint, slot, calls, task_name(source.name, schedule.endpoint, slot, calls))
-        for calls in _grouped(asked)
-    ]
+
+
+def _task(source: Source, schedule: Schedule, slot: datetime, together: Iterable[_Batch]) -> Task:
+    batches = [*together]
+    calls = tuple(call for _, asked in batches for call in asked)
+    return Task(
+        schedule.endpoint,
+        slot,
+        calls,
+        task_name(source.name, schedule.endpoint, slot, calls),
+        tuple(place for batch, _ in batches for place in batch),
+    )
 
 
 def task_name(source: str, endpoint: str, slot: datetime | None, calls: Sequence[Request]) -> str:
@@ -128,7 +194,7 @@ def _once(
             continue
         calls = (*source.requests(schedule.endpoint, [place], slot=tick, options=options),)
         if not storage.generation(refused_name(source.name, schedule.endpoint, tick, calls)):
-            yield Task(schedule.endpoint, None, calls, name)
+            yield Task(schedule.endpoint, None, calls, name, (place,))
 
 
 def _open_attempt(
@@ -152,22 +218,27 @@ def refused_name(source: str, endpoint: str, tick: datetime, calls: Sequence[Req
     return task_name(source, endpoint, cut(tick, _REFUSED), calls)
 
 
-def _grouped(batches: Sequence[Sequence[Request]]) -> Iterator[tuple[Request, ...]]:
+def _grouped(batches: Sequence[_Batch]) -> Iterator[list[_Batch]]:
     """Whole batches together, so that no task is too large and the work divides among PARALLEL."""
-    share = math.ceil(sum(map(len, batches)) / PARALLEL)
-    task: list[Request] = []
+    share = math.ceil(sum(len(calls) for _, calls in batches) / PARALLEL)
+    most = min(share, LARGEST_TASK)
+    task: list[_Batch] = []
     for batch in batches:
-        together = [*task, *batch]
-        if task and (len(together) > min(share, LARGEST_TASK) or _size(together) > LARGEST_TASK):
-            yield tuple(task)
-            together = [*batch]
+        together = [*task, batch]
+        if _calls(task) and (_calls(together) > most or _answers(together) > LARGEST_TASK):
+            yield task
+            together = [batch]
         task = together
-    if task:
-        yield tuple(task)
+    if _calls(task):
+        yield task
 
 
-def _size(calls: Iterable[Request]) -> int:
-    return sum(len(call.places) for call in calls)
+def _calls(batches: Iterable[_Batch]) -> int:
+    return sum(len(calls) for _, calls in batches)
+
+
+def _answers(batches: Iterable[_Batch]) -> int:
+    return sum(len(call.places) for _, calls in batches for call in calls)
 
 
 def _params(call: Request) -> list[tuple[str, str]]:

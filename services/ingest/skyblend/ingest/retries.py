@@ -9,12 +9,17 @@ from skyblend.runtime.storage import Absent, Storage, update
 
 def until(storage: Storage, source: str, *, now: datetime) -> datetime | None:
     """Until when `source` is not asked, or None when it may be."""
+    time = last(storage, source)
+    return time if time is not None and now < time else None
+
+
+def last(storage: Storage, source: str) -> datetime | None:
+    """Until when `source` is not or was not asked, the last time; None where it never was so."""
     try:
         kept = json.loads(storage.read(names.retry(source)).data)
     except Absent:
         return None
-    time = datetime.fromisoformat(kept["until"])
-    return time if now < time else None
+    return datetime.fromisoformat(kept["until"])
 
 
 def leave_alone(storage: Storage, source: str, time: datetime, *, reason: str) -> None:

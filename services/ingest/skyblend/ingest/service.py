@@ -11,8 +11,11 @@ from flask import Request, Response
 from google.protobuf.json_format import ParseDict, ParseError
 from skyblend.ingest import places, uploads
 from skyblend.ingest.collect import CollectReport, SourceReport, collect
+from skyblend.ingest.collect_task import UnknownTask, collect_task
+from skyblend.protos.v1.events_pb2 import CollectTask
 from skyblend.protos.v1.records_pb2 import Place
 from skyblend.runtime import guards, metrics, names
+from skyblend.runtime.bus import ROUTES, push
 from skyblend.runtime.guards import Refusal, Refused
 from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime
@@ -22,6 +25,7 @@ from skyblend.runtime.storage import StorageError
 from skyblend.sources.registry import SOURCES
 
 LARGEST_JSON = 4 << 20  # bytes
+LARGEST_PUSH = 1 << 20  # bytes
 _JSON = "application/json"
 _BYTES = "application/octet-stream"
 _UPLOADS = "/v1/uploads"
@@ -59,6 +63,22 @@ def _collect(request: Request, runtime: Runtime) -> Response:
     with trace(request.headers.get("X-Trace", "")[:64]):
         report = collect(runtime, tick, source=source)
     return _json(_collected(report), runtime)
+
+
+def _collect_task(request: Request, runtime: Runtime) -> Response:
+    """204 also where the provider gives nothing now: the task stays due for a later tick."""
+    body = guards.read_body(
+        cast(BinaryIO, request.stream), LARGEST_PUSH, length=request.content_length
+    )
+    try:
+        pushed = push.decode(body)
+        if not isinstance(pushed.event, CollectTask):
+            raise push.BadPush("message.attributes.type", "CollectTask", pushed.type)
+        with trace(pushed.trace):
+            collect_task(runtime, pushed.event)
+    except (push.BadPush, UnknownTask) as bad:
+        raise Refused(Refusal(400, "malformed push", str(bad))) from None
+    return Response(status=204)
 
 
 def _upload(request: Request, runtime: Runtime) -> Response:
@@ -189,7 +209,7 @@ def _source(report: SourceReport) -> dict[str, Any]:
         "left": report.left,
         "failures": [{"endpoint": one.endpoint, "reason": one.reason} for one in report.failures],
         "until": report.until.isoformat() if report.until else None,
-    }
+    } | ({"published": report.published} if report.published else {})
 
 
 def _health(_: Request, runtime: Runtime) -> Response:
@@ -208,6 +228,7 @@ def _metrics(_: Request, __: Runtime) -> Response:
 
 _ROUTES: dict[tuple[str, str], Callable[[Request, Runtime], Response]] = {
     ("POST", "/v1/collect"): _collect,
+    ("POST", ROUTES["CollectTask"]): _collect_task,
     ("POST", _UPLOADS): _upload,
     ("POST", "/v1/places"): _places,
     ("GET", "/health"): _health,

@@ -1,0 +1,92 @@
+"""A task of a tick that came over the bus: collected as the tick itself would have done.
+
+The task is derived again from what the event names, so its raw object has the same name whoever
+stores it and however often it comes: one that is done fetches nothing.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import closing, nullcontext
+from datetime import UTC, datetime
+
+from skyblend.ingest import fan_out
+from skyblend.ingest.collecting import Collecting, SourceReport, Tick, session, utc_now
+from skyblend.ingest.due import cut
+from skyblend.ingest.fetch import Http
+from skyblend.protos.v1.events_pb2 import CollectTask
+from skyblend.protos.v1.records_pb2 import Place
+from skyblend.runtime import places as known_places
+from skyblend.runtime.logs import trace
+from skyblend.runtime.place import Runtime
+from skyblend.sources.contract import Schedule, Source
+from skyblend.sources.registry import SOURCES
+
+_LOG = logging.getLogger(__name__)
+
+
+class UnknownTask(ValueError):
+    """A task of a source or an endpoint that is not known here: by a newer or an older version."""
+
+
+def collect_task(
+    runtime: Runtime,
+    event: CollectTask,
+    *,
+    sources: Mapping[str, Source] = SOURCES,
+    http: Http | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> SourceReport:
+    """Collect one task. What a provider does not give now stays due and comes with a later tick, as
+    does all of one that asked for patience. Raises UnknownTask, and StorageError where a repeat
+    helps."""
+    source, schedule = _schedule(event, sources)
+    tick = event.tick.ToDatetime(UTC)
+    if _is_superseded(runtime, schedule, event, tick, clock()):
+        _LOG.info("a task of %s %s came after its time", source.name, event.endpoint)
+        return SourceReport(source.name)
+    with (
+        trace() as trace_id,
+        nullcontext(http) if http else closing(session(runtime.settings)) as asked,
+    ):
+        collecting = Collecting(Tick(runtime, tick, asked, clock, trace_id), source)
+        due = collecting.due_of(schedule, _places(runtime, event))
+        return collecting.run_one(due)
+
+
+def _schedule(event: CollectTask, sources: Mapping[str, Source]) -> tuple[Source, Schedule]:
+    if event.source not in sources:
+        raise UnknownTask(
+            f"source: expected one of {', '.join(sources)}, got {event.source[:40]!r}"
+        )
+    source = sources[event.source]
+    known = {one.endpoint: one for one in source.schedules}
+    if event.endpoint not in known:
+        raise UnknownTask(
+            f"endpoint: expected one of {', '.join(known)}, got {event.endpoint[:40]!r}"
+        )
+    return source, known[event.endpoint]
+
+
+def _places(runtime: Runtime, event: CollectTask) -> list[Place]:
+    """The places of the event as they are now; one that is gone meanwhile is passed over."""
+    known = known_places.read(runtime.storage)
+    found = [known[id_] for id_ in event.place_ids if id_ in known and known[id_].collect]
+    if gone := len(event.place_ids) - len(found):
+        _LOG.info("%d places of a task of %s are not collected any more", gone, event.source)
+    return found
+
+
+def _is_superseded(
+    runtime: Runtime, schedule: Schedule, event: CollectTask, tick: datetime, now: datetime
+) -> bool:
+    """Whether the slot is over and the tasks of a later one are on the bus already."""
+    if schedule.every is None:
+        return False
+    slot = cut(tick, schedule.every)
+    if now < slot + schedule.every:
+        return False
+    away = fan_out.underway(runtime.storage, event.source, now=now)
+    return any(
+        endpoint == event.endpoint and other is not None and other > slot
+        for endpoint, other in away
+    )
