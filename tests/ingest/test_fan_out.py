@@ -6,7 +6,7 @@ from threading import Barrier, Thread
 
 import pytest
 from flask import Flask, Response, request
-from skyblend.cli.apps import service_of
+from skyblend.cli.apps import apps, router, service_of
 from skyblend.ingest import raw
 from skyblend.ingest.collect import PATIENCE, collect
 from skyblend.ingest.collect_task import UnknownTask, collect_task
@@ -23,6 +23,8 @@ from skyblend.runtime.http import Retry
 from skyblend.runtime.place import runtime_for
 from skyblend.runtime.settings import Settings
 from skyblend.runtime.storage import StorageError
+from skyblend.runtime.tables import Query
+from skyblend.simulator.server import serve
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -399,3 +401,48 @@ def test_the_endpoint_needs_a_credential(client):
 
 def test_one_port_hands_tasks_to_ingest():
     assert service_of("POST", ROUTES["CollectTask"]) == "ingest"
+
+
+@pytest.fixture
+def simulator():
+    """Providers whose clock stands still, so that the same call has the same answer."""
+    running = serve(now=lambda: NOON)
+    yield running
+    running.stop()
+
+
+def records_of_a_tick(runtime):
+    """The forecasts that a tick gives over the services' own endpoints, without when they came;
+    and the types of the events that were pushed."""
+    post, pushed = into_wsgi(router(apps(runtime))), []
+
+    def spied(path, body, headers):
+        pushed.append(path)
+        return post(path, body, headers)
+
+    headers = {"Authorization": f"Bearer {runtime.token}", "Content-Type": "application/json"}
+    assert post("/v1/collect", json.dumps({"tick": NOON.isoformat()}).encode(), headers) == 200
+    assert Deliverer(runtime.bus, spied, token=runtime.token).drain().later == 0
+    table = runtime.tables.forecasts(Query(variables=("temperature_2m",)))
+    columns = ("model", "place_id", "valid_at", "period", "temperature_2m", "raw")
+    return sorted(zip(*(table[name].to_pylist() for name in columns), strict=True)), set(pushed)
+
+
+def test_the_records_are_those_of_a_tick_that_collects_itself(tmp_path, simulator):
+    found = []
+    for fan_out in ("0", "1"):
+        settings = {
+            **simulator.settings,
+            "SKYBLEND_DATA": str(tmp_path / fan_out),
+            "SKYBLEND_FAN_OUT": fan_out,
+            "SKYBLEND_OPEN_METEO_MODELS": "ecmwf_ifs025",
+            "SKYBLEND_OPEN_METEO_BACKFILL_DAYS": "1",
+        }
+        runtime = runtime_for(Settings.read(settings))
+        add(runtime, "p01", "p02", "p03")
+        found.append(records_of_a_tick(runtime))
+        runtime.bus.close()
+    (inline, pushed), (fanned, pushed_too) = found
+    assert inline == fanned
+    assert len({row[1] for row in inline}) == 3
+    assert pushed_too - pushed == {ROUTES["CollectTask"]}
