@@ -1,0 +1,72 @@
+locals {
+  # Every call may come late or twice: what is done is seen from the bucket.
+  ticks = {
+    # Providers are asked once an hour. A tick that finds nothing due costs some listings, and a look at the bucket for
+    # each place, so every minute is 60 times the price of every hour and brings nothing but quicker repeats; every
+    # quarter of an hour takes up what a provider refused, and a new place, soon enough.
+    collect = { service = "ingest", path = "/v1/collect", schedule = var.collect_schedule, deadline = "540s" }
+    # Records that arrive issue their places at once; this one moves the hours on where nothing arrived. After the
+    # round of the full hour.
+    issue = { service = "serve", path = "/v1/issue", schedule = "10 * * * *", deadline = "540s" }
+    # Far below BigQuery's 1,500 loads a table and day, and training and skill need no fresher tables.
+    load = { service = "preprocess", path = "/v1/load", schedule = "5-59/15 * * * *", deadline = "570s" }
+  }
+}
+
+resource "google_cloud_scheduler_job" "tick" {
+  for_each  = local.ticks
+  name      = "skyblend-${each.key}"
+  region    = var.region
+  schedule  = each.value.schedule
+  time_zone = "Etc/UTC"
+  # As long as the service itself gives a request (request_seconds in services.tf).
+  attempt_deadline = each.value.deadline
+
+  # Two more tries within minutes; after that the next tick does what this one did not.
+  retry_config {
+    retry_count          = 2
+    min_backoff_duration = "10s"
+    max_backoff_duration = "120s"
+  }
+
+  http_target {
+    http_method = "POST"
+    uri         = "${local.urls[each.value.service]}${each.value.path}"
+    headers     = { "Content-Type" = "application/json" }
+    body        = base64encode("{}")
+    oidc_token {
+      service_account_email = google_service_account.this["scheduler"].email
+      audience              = local.urls[each.value.service]
+    }
+  }
+
+  depends_on = [google_cloud_run_v2_service_iam_member.scheduler]
+}
+
+# Once a day, at an hour when the observations of the day before have arrived.
+resource "google_cloud_scheduler_job" "train" {
+  name             = "skyblend-train"
+  region           = var.region
+  schedule         = "20 4 * * *"
+  time_zone        = "Etc/UTC"
+  attempt_deadline = "60s" # starting the job is all that is waited for
+
+  retry_config {
+    retry_count          = 2
+    min_backoff_duration = "60s"
+    max_backoff_duration = "600s"
+  }
+
+  http_target {
+    http_method = "POST"
+    uri         = "https://run.googleapis.com/v2/${google_cloud_run_v2_job.train.id}:run"
+    headers     = { "Content-Type" = "application/json" }
+    body        = base64encode("{}")
+    # A Google API takes an access token, not an identity token.
+    oauth_token {
+      service_account_email = google_service_account.this["scheduler"].email
+    }
+  }
+
+  depends_on = [google_cloud_run_v2_job_iam_member.scheduler]
+}
