@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 
 import pytest
 from skyblend.runtime.access import TokenAccess
@@ -12,6 +13,8 @@ from skyblend.runtime.guards import (
     check_content_type,
     check_host,
     check_post,
+    check_read,
+    check_request,
     check_token,
     host_name,
     problem,
@@ -131,3 +134,34 @@ def test_a_refusal_as_problem_json() -> None:
 def test_an_ipv6_address_stands_in_brackets(host: str, url: str) -> None:
     assert address(host, 8080) == url
     assert host_name(url.removeprefix("http://")) == host
+
+
+class AnyHost:
+    """Access that lets everybody in, by any name."""
+
+    any_host = True
+
+    def refuse(self, headers: Mapping[str, str]) -> Refusal | None:
+        return None
+
+
+def test_reading_asks_for_the_host_where_a_name_could_lead_to_this_machine() -> None:
+    assert check_read("evil.example", access=TokenAccess("s")) is not None
+    assert check_read("127.0.0.1:1", access=TokenAccess("s")) is None
+    assert check_read("x.run.app", access=AnyHost()) is None
+    assert check_read("x.run.app", access=AnyHost(), allowed=("sky.lan",)) is not None
+    assert check_read("sky.lan", access=AnyHost(), allowed=("sky.lan",)) is None
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "get", "X"])
+def test_a_method_that_is_not_known_to_read_shows_the_credential(method: str) -> None:
+    access = TokenAccess("s")
+    refusal = check_request(method, {"Host": "localhost"}, access=access)
+    assert refusal is not None
+    assert refusal.status == 401
+    assert check_request(method, HEADERS, access=access) is None
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_reading_shows_none(method: str) -> None:
+    assert check_request(method, {"Host": "localhost"}, access=TokenAccess("s")) is None
