@@ -13,18 +13,23 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from skyblend.runtime import http
 from skyblend.runtime.guards import Refusal, Refused
+
+if TYPE_CHECKING:
+    from skyblend.runtime.http import Answer
 
 ADDRESS = "https://www.googleapis.com/oauth2/v1/certs"  # certificates as PEM by key id
 PAUSE = 10.0  # seconds between two fetches, whatever came of the first
 STALE = 86400.0  # seconds that certificates serve past their time
 _SHORTEST, _LONGEST, _UNSAID = 60.0, 86400.0, 300.0  # seconds that an answer is kept
-_LIMITS = http.Limits(connect=3.0, read=3.0, deadline=5.0, size=1 << 20, retries=0)
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=([0-9]{1,9})(?:$|[,\s])")
 _LOG = logging.getLogger(__name__)
+
+
+class NotFetched(Exception):
+    """No certificates came; the text says why."""
 
 
 class Verifier(Protocol):
@@ -50,7 +55,7 @@ class _Held:
 
 
 class Certificates:
-    """The certificates as they are now. `fetch` may raise HttpError or ValueError; `clock` is
+    """The certificates as they are now. `fetch` may raise NotFetched or ValueError; `clock` is
     monotonic seconds."""
 
     def __init__(
@@ -94,7 +99,7 @@ class Certificates:
         try:
             fetched = self._fetch()
             verifiers = {name: _verifier(pem) for name, pem in fetched.certificates.items()}
-        except (http.HttpError, ValueError) as error:
+        except (NotFetched, ValueError) as error:
             _LOG.warning("Google's certificates are not renewed: %s", error)
             return
         self._held = _Held(verifiers, self._clock() + fetched.seconds)
@@ -102,18 +107,29 @@ class Certificates:
 
 def from_google(address: str = ADDRESS) -> Callable[[], Fetched]:
     """How they are fetched: at most 5 s and 1 MiB, one try."""
-    session = http.Session("skyblend", limits=_LIMITS)
 
     def fetch() -> Fetched:
-        answer = session.get(address, name="certificates")
-        if answer.status != HTTPStatus.OK:
-            raise http.Unusable(f"certificates expected 200, got {answer.status}")
-        content = json.loads(answer.body)
-        if not isinstance(content, dict) or not content:
-            raise http.Unusable("certificates expected a JSON object, got something else")
-        return Fetched(content, _seconds(answer.headers))
+        from skyblend.runtime import http  # noqa: PLC0415 - heavy: no start waits for it
+
+        limits = http.Limits(connect=3.0, read=3.0, deadline=5.0, size=1 << 20, retries=0)
+        session = http.Session("skyblend", limits=limits)
+        try:
+            return _read(session.get(address, name="certificates"))
+        except http.HttpError as error:
+            raise NotFetched(str(error)) from error
+        finally:
+            session.close()
 
     return fetch
+
+
+def _read(answer: "Answer") -> Fetched:
+    if answer.status != HTTPStatus.OK:
+        raise NotFetched(f"expected 200, got {answer.status}")
+    content = json.loads(answer.body)
+    if not isinstance(content, dict) or not content:
+        raise NotFetched("expected a JSON object of certificates, got something else")
+    return Fetched(content, _seconds(answer.headers))
 
 
 def _seconds(headers: Mapping[str, str]) -> float:
