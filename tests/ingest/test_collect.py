@@ -1,10 +1,12 @@
 import json
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from skyblend.ingest import raw
 from skyblend.ingest.collect import PATIENCE, collect
-from skyblend.ingest.due import cut
+from skyblend.ingest.task import cut
 from skyblend.protos.v1.records_pb2 import Place
 from skyblend.runtime import names, places
 from skyblend.runtime.bus.push import decode
@@ -294,3 +296,58 @@ def test_the_wait_that_a_provider_asked_for_outlives_the_process(
     state = json.loads(runtime.storage.read("state/retry/fake.json").data)
     assert state["until"] == "2026-11-20T12:00:05+00:00"
     assert "503" in state["reason"]
+
+
+class Counting:
+    """A bucket that counts what is done to it."""
+
+    def __init__(self, storage):
+        self._storage, self.calls = storage, Counter()
+
+    def __getattr__(self, name):
+        self.calls[name] += 1
+        return getattr(self._storage, name)
+
+
+def test_a_quiet_tick_costs_the_same_for_many_places_as_for_few(
+    runtime, fake, provider, add_places
+):
+    counted = []
+    for count in (2, 40):
+        add_places(*(f"{count}-{i:02}" for i in range(count)))
+        bucket = Counting(runtime.storage)
+        seen = replace(runtime, storage=bucket)
+        for minute in range(8):
+            now = NOON + count * HOUR + minute * MINUTE
+            bucket.calls.clear()
+            report = collect(
+                seen, now, sources={"fake": fake}, http=provider, clock=lambda now=now: now
+            )
+            for name in report.objects:
+                mark(runtime, name, forecasts=1)
+        counted.append(dict(bucket.calls))
+    assert counted[0] == counted[1]
+    assert sum(counted[0].values()) <= 6
+
+
+def test_a_backfill_is_asked_again_of_a_place_that_moved_and_of_other_models(
+    runtime, provider, make_fake, tick, add_places
+):
+    add_places("a")
+    for name in tick().objects:
+        mark(runtime, name, forecasts=1)
+    tick(MINUTE)
+    kept = json.loads(runtime.storage.read(names.backfilled("fake", "past")).data)["done"]
+    assert len(kept) == 1
+    moved = Place(id="a", latitude=5, longitude=5, collect=True)
+    places.add(runtime.storage, [moved], replace=True)
+    provider.asked.clear()
+    for name in tick(2 * MINUTE).objects:
+        mark(runtime, name, forecasts=1)
+    tick(3 * MINUTE)
+    assert provider.asked.count("past a") == 1
+    again = json.loads(runtime.storage.read(names.backfilled("fake", "past")).data)["done"]
+    assert len(again) == 1
+    assert again != kept
+    tick(4 * MINUTE, sources={"fake": make_fake(calls_per_batch=2)})
+    assert provider.asked.count("past a") == 3

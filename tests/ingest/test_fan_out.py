@@ -168,7 +168,7 @@ def test_a_crash_before_publishing_only_delays_the_tasks(runtime, fake, provider
         pass
 
     class BrokenBus:
-        def publish(self, event, *, trace):
+        def publish_all(self, events, *, trace):
             raise Broken
 
     dying = type(runtime)(

@@ -33,6 +33,11 @@ def retry(source: str) -> str:
     return f"state/retry/{source}.json"
 
 
+def backfilled(source: str, endpoint: str) -> str:
+    """The places whose back-fill is known to be done."""
+    return f"state/backfilled/{source}-{endpoint}.json"
+
+
 def fan_out(source: str) -> str:
     """The tasks of a source that went over the bus a moment ago."""
     return f"state/fan_out/{source}.json"
@@ -85,6 +90,12 @@ def loading(table: str) -> str:
 def processed(raw: str) -> str:
     """The mark that a raw object is processed, with its counts."""
     return f"{PROCESSED}{key(raw)}.json"
+
+
+def processed_beside(raw: str) -> str:
+    """What the mark of answers begins with, as do those of its endpoint's others of the day."""
+    before_digest = raw.rsplit("/", 1)[-1].rpartition("-")[0]
+    return f"{PROCESSED}{before_digest.partition('T')[0]}"
 
 
 def quarantine(raw: str) -> str:

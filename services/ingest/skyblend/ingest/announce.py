@@ -12,10 +12,12 @@ from skyblend.protos.v1.records_pb2 import Upload
 from skyblend.runtime import names
 from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime
+from skyblend.runtime.settings import GCS
 from skyblend.runtime.storage import Absent, Storage, update
 from skyblend.sources.registry import SOURCES
 
 EVERY = timedelta(minutes=3)
+EVERY_IN_CLOUD = timedelta(minutes=15)  # where each listing is paid for
 _MOST_DAYS = 400  # whose slots are looked through after a long rest
 
 
@@ -29,23 +31,27 @@ def reannounce(
     runtime: Runtime,
     now: datetime,
     *,
-    every: timedelta = EVERY,
+    every: timedelta | None = None,
     sources: Collection[str] = SOURCES.keys(),
 ) -> list[str]:
     """Announce again what lies raw without being processed: uploads, back-fills, the slots since
     the day before the last time, and what was left then; gives the objects' names. Does nothing
-    within `every` of the last time, and what stays unprocessed is announced at longer and longer
-    intervals; with `every` 0, as after a start, all is announced. What is on its way comes twice,
-    which is harmless."""
+    within `every` (by default EVERY, or EVERY_IN_CLOUD) of the last time, and what stays
+    unprocessed is announced at longer and longer intervals; with `every` 0, as after a start, all
+    is announced. What is on its way comes twice, which is harmless."""
     due: list[str] = []
+    if every is None:
+        every = EVERY_IN_CLOUD if runtime.settings.storage == GCS else EVERY
 
     def change(before: bytes | None) -> bytes | None:
         known = json.loads(before) if before else {"at": None, "left": {}}
         due.clear()
         if not _is_time(known["at"], now, every):
             return None
-        candidates = (*known["left"], *_recent(runtime.storage, known["at"], now, sources))
-        left = {n: known["left"].get(n, 0) + 1 for n in _left(runtime.storage, candidates)}
+        storage = runtime.storage
+        before_it = (name for name in known["left"] if storage.generation(name))
+        recent = _recent(storage, known["at"], now, sources)
+        left = {n: known["left"].get(n, 0) + 1 for n in _left(storage, (*before_it, *recent))}
         due[:] = [n for n, times in left.items() if not every or times.bit_count() == 1]
         return json.dumps({"at": now.isoformat(), "left": left}).encode()
 
@@ -61,8 +67,14 @@ def _is_time(last: str | None, now: datetime, every: timedelta) -> bool:
 
 
 def _left(storage: Storage, candidates: Iterable[str]) -> Iterator[str]:
-    for name in dict.fromkeys(candidates):
-        if storage.generation(name) and not storage.generation(names.processed(name)):
+    """Those of the objects that have no mark. The marks of answers are listed by the day: to ask
+    for each would cost more than all the rest of a quiet hour."""
+    stored = dict.fromkeys(candidates)
+    prefixes = {names.processed_beside(name) for name in stored if not names.is_upload(name)}
+    marks = {one.name for prefix in prefixes for one in storage.list(prefix)}
+    for name in stored:
+        mark = names.processed(name)
+        if mark not in marks and not (names.is_upload(name) and storage.generation(mark)):
             yield name
 
 

@@ -70,7 +70,7 @@ def collect(
         nullcontext(http) if http else closing(session(runtime.settings)) as asked,
         ThreadPoolExecutor(max(1, len(chosen))) as pool,
     ):
-        reannounce(runtime, clock(), sources=sources.keys())
+        reannounce(runtime, clock(), sources=[n for n, one in sources.items() if one.schedules])
         this = Tick(runtime, tick, asked, clock, trace_id)
         each = [Collecting(this, one) for one in chosen]
         due = list(pool.map(lambda one: one.due(places), each))

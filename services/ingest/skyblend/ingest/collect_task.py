@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 from skyblend.ingest import fan_out
 from skyblend.ingest.collecting import Collecting, SourceReport, Tick, session, utc_now
-from skyblend.ingest.due import cut
 from skyblend.ingest.fetch import Http
+from skyblend.ingest.task import cut
 from skyblend.protos.v1.events_pb2 import CollectTask
 from skyblend.protos.v1.records_pb2 import Place
 from skyblend.runtime import places as known_places

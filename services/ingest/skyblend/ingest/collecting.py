@@ -11,8 +11,10 @@ from threading import Lock
 
 from skyblend.ingest import fan_out, raw, retries
 from skyblend.ingest.announce import announce
-from skyblend.ingest.due import PARALLEL, Task, refused_name, task_name, tasks, tasks_of
+from skyblend.ingest.backfills import refused_name
+from skyblend.ingest.due import PARALLEL, tasks, tasks_of
 from skyblend.ingest.fetch import Http, fetch, is_refusal
+from skyblend.ingest.task import Task, task_name
 from skyblend.protos.v1.events_pb2 import RawStored
 from skyblend.protos.v1.records_pb2 import Place, RawAnswer
 from skyblend.runtime.http import Limits, Retry, Session, Unusable

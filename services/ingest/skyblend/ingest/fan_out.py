@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from skyblend.ingest import retries
-from skyblend.ingest.due import Task, Underway
+from skyblend.ingest.task import Task, Underway
 from skyblend.protos.v1.events_pb2 import CollectTask
 from skyblend.runtime import names
 from skyblend.runtime.logs import trace
@@ -50,7 +50,8 @@ def publish(
     if tasks:
         update(runtime.storage, names.fan_out(source), change)
     with trace() as trace_id:
-        return [runtime.bus.publish(_event(source, task, tick), trace=trace_id) for task in ours]
+        events = [_event(source, task, tick) for task in ours]
+        return runtime.bus.publish_all(events, trace=trace_id)
 
 
 def _event(source: str, task: Task, tick: datetime) -> CollectTask:
