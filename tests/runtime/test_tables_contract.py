@@ -1,18 +1,21 @@
 """What every implementation of the tables does: versions, the current view, as of a time."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count, permutations
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skyblend.runtime.settings import Settings
 from skyblend.runtime.storage.folder import FolderStorage
 from skyblend.runtime.tables import Query, Tables, View, columns
+from skyblend.runtime.tables.bigquery import BigQueryTables
 from skyblend.runtime.tables.duck import DuckTables
 
 T0 = datetime(2026, 11, 20, tzinfo=UTC)
@@ -53,10 +56,12 @@ class Filled(Protocol):
     def remove(self, name: str) -> None: ...
 
 
-class FilledDuck:
-    def __init__(self, root: Path) -> None:
-        self.storage = FolderStorage(root)
-        self.tables = DuckTables(self.storage, memory="256MB", threads=1)
+class FilledFolder:
+    """Record files in a folder, told to the tables as they come and go."""
+
+    def __init__(self, storage: FolderStorage, tables: Tables) -> None:
+        self.storage = storage
+        self.tables = tables
         self.numbers = count()
 
     def put(self, forecasts: Iterable[Row] = (), observations: Iterable[Row] = ()) -> str:
@@ -71,19 +76,48 @@ class FilledDuck:
                 pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink)
                 self.storage.write(name, sink.getvalue().to_pybytes())
                 self.tables.load(name)
+        self.tables.load_pending()
         return name
 
     def remove(self, name: str) -> None:
         self.tables.unload(name)
         self.storage.delete(name)
+        self.tables.load_pending()
 
 
-KINDS: dict[str, Callable[[Path], Filled]] = {"duck": FilledDuck}
+def filled_duck(root: Path) -> FilledFolder:
+    storage = FolderStorage(root)
+    return FilledFolder(storage, DuckTables(storage, memory="256MB", threads=1))
 
 
-@pytest.fixture(params=sorted(KINDS))
-def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Filled:
-    return KINDS[request.param](tmp_path)
+def filled_bigquery(address: str, buckets: Path) -> FilledFolder:
+    """A data set and a bucket of their own, which the emulator reads as a folder."""
+    name = f"b{uuid4().hex[:12]}"
+    environ = {
+        "STORAGE": "gcs", "TABLES": "bigquery", "AUTH": "none", "PROJECT": "p",
+        "BUCKET": name, "DATASET": name,
+    }  # fmt: skip
+    settings = Settings.read({f"SKYBLEND_{key}": value for key, value in environ.items()})
+    storage = FolderStorage(buckets / name)
+    tables = BigQueryTables(settings, storage)
+    assert tables.connection.emulator == address
+    tables.connection.client.create_dataset(name)
+    return FilledFolder(storage, tables)
+
+
+@pytest.fixture(params=["bigquery", "duck"])
+def filled(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Filled]:
+    if request.param == "duck":
+        yield filled_duck(tmp_path)
+        return
+    emulator = request.getfixturevalue("bigquery_emulator")
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", emulator.address)
+    made = filled_bigquery(emulator.address, emulator.buckets)
+    yield made
+    assert isinstance(made.tables, BigQueryTables)
+    made.tables.connection.client.close()
 
 
 def rows(table: pa.Table, *chosen: str) -> list[Any]:
@@ -239,7 +273,7 @@ def test_what_is_removed_is_read_no_more_and_what_is_replaced_is_read_anew(fille
 
 
 def test_a_file_that_is_replaced_again_and_again_is_never_read_stale(tmp_path: Path) -> None:
-    filled = FilledDuck(tmp_path)
+    filled = filled_duck(tmp_path)
     for number in range(20):
         filled.numbers = count()
         stored = [forecast(1, f"raw/{i}", temperature_2m=number, place_id=f"{i}") for i in range(9)]
@@ -276,7 +310,7 @@ def test_the_order_of_arrival_changes_nothing(
                     dew_point_2m=d)
         for number, (known, received, t, d) in enumerate(history)
     ]  # fmt: skip
-    filled = FilledDuck(tmp_path_factory.mktemp("order"))
+    filled = filled_duck(tmp_path_factory.mktemp("order"))
     for row in data.draw(st.permutations(stored)):
         filled.put(observations=[row])
     for as_of in (None, at(1)):
@@ -308,7 +342,7 @@ def test_every_order_of_three_files(tmp_path: Path) -> None:
     stored = [forecast(k, f"raw/{k}", temperature_2m=v) for k, v in ((1, 5.0), (2, 6.0), (3, 5.0))]
     answers = []
     for number, order in enumerate(permutations(stored)):
-        filled = FilledDuck(tmp_path / str(number))
+        filled = filled_duck(tmp_path / str(number))
         for row in order:
             filled.put([row])
         answers.append(rows(filled.tables.forecasts(Query(view=VERSIONS)), "raw"))

@@ -40,6 +40,31 @@ class Query:
     raw: str = ""  # only rows of this raw object and its members
 
 
+class TablesError(Exception):
+    """The tables cannot be read or loaded; the text says what was expected and what came."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What one run of `load_pending` did: record objects whose rows were loaded or taken out, the
+    rows loaded, those refused with the reason, and what is left for the next run."""
+
+    objects: int = 0
+    removed: int = 0
+    rows: int = 0
+    left: int = 0
+    refused: tuple[str, ...] = ()
+
+    def __add__(self, other: "Loaded") -> "Loaded":
+        return Loaded(
+            objects=self.objects + other.objects,
+            removed=self.removed + other.removed,
+            rows=self.rows + other.rows,
+            left=self.left + other.left,
+            refused=self.refused + other.refused,
+        )
+
+
 class Tables(Protocol):
     """Reads and takes in records. Columns are those of the messages Forecast and Observation
     (timestamps in us, UTC)."""
@@ -68,4 +93,15 @@ class Tables(Protocol):
 
     def unload(self, object_name: str) -> None:
         """The opposite of `load`, before a record object is deleted."""
+        ...
+
+    def load_pending(self) -> Loaded:
+        """Load what `load` and `unload` only noted; raises TablesError. May be called at any time,
+        by several processes at once, and again after a crash."""
+        ...
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether the record files are what is read: then a row is there as soon as its file is,
+        and few large files are read faster than many small ones."""
         ...

@@ -1,6 +1,7 @@
 """The columns of the tables, derived from the messages Forecast and Observation: one definition,
 many uses."""
 
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,13 @@ def forecasts() -> "pa.Schema":
 def observations() -> "pa.Schema":
     """The Arrow schema of observations; `kind` is one of KINDS."""
     return _schema(Observation)
+
+
+def chosen(schema: "pa.Schema", names: Iterable[str]) -> "pa.Schema":
+    """Some columns of a schema, in the order of `names`."""
+    import pyarrow as pa  # noqa: PLC0415 - heavy
+
+    return pa.schema([schema.field(name) for name in names])
 
 
 def _schema(record: type[Message]) -> "pa.Schema":

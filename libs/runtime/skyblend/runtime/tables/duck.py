@@ -3,7 +3,6 @@ every query."""
 
 import os
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import duckdb
 from skyblend.runtime import names
 from skyblend.runtime.storage.folder import FolderStorage
-from skyblend.runtime.tables import Query, columns, sql
+from skyblend.runtime.tables import Loaded, Query, columns, sql
 from skyblend.runtime.tables.compact import supersede_file
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ class _Kind:
 
 
 _ATTEMPTS = 5
-_POSITION = ("latitude", "longitude", "elevation")
 
 
 class DuckTables:
@@ -42,13 +40,13 @@ class DuckTables:
         self._forecasts = _kind(
             self._database,
             names.FORECASTS,
-            sql.Shape(columns.FORECAST_KEY, "valid_at", _POSITION),
+            sql.FORECASTS,
             columns.forecasts(),
         )
         self._observations = _kind(
             self._database,
             names.OBSERVATIONS,
-            sql.Shape(columns.OBSERVATION_KEY, "observed_at", ("kind", *_POSITION)),
+            sql.OBSERVATIONS,
             columns.observations(),
         )
 
@@ -72,9 +70,16 @@ class DuckTables:
         """The same: the file itself is read no more as soon as it is deleted."""
         supersede_file(self._storage, object_name)
 
+    def load_pending(self) -> Loaded:
+        return Loaded()
+
+    @property
+    def reads_files(self) -> bool:
+        return True
+
     def _read(self, query: Query, kind: _Kind) -> "pa.Table":
         """The answer, in no particular order of rows; raises ValueError for an unknown variable."""
-        schema = _chosen(kind.schema, sql.columns(kind.shape, _variables(query)))
+        schema = columns.chosen(kind.schema, sql.columns(kind.shape, sql.variables(query)))
         rows = self._answer(query, kind, "SELECT *")
         return schema.empty_table() if rows is None else rows.cast(schema)
 
@@ -92,11 +97,15 @@ class DuckTables:
         return self._run(query, kind, select)
 
     def _run(self, query: Query, kind: _Kind, select: str) -> "pa.Table | None":
-        variables = _variables(query)
+        variables = sql.variables(query)
         if not (files := self._files(kind.prefix)):
             return None
         statement, parameters = sql.view(
-            query, relation=_relation(files, kind.empty), shape=kind.shape, variables=variables
+            query,
+            relation=_relation(files, kind.empty),
+            shape=kind.shape,
+            variables=variables,
+            dialect=sql.DUCKDB,
         )
         with self._database.cursor() as cursor:
             answer = cursor.sql(f"{select} FROM ({statement}) AS answer", params=parameters)
@@ -112,13 +121,6 @@ class DuckTables:
         return [str(self._storage.path(name)) for name in now if name.endswith(".parquet")]
 
 
-def _variables(query: Query) -> Sequence[str]:
-    if unknown := sorted(set(query.variables) - set(columns.VARIABLES)):
-        expected = ", ".join(columns.VARIABLES)
-        raise ValueError(f"expected variables among {expected}, got {unknown}")
-    return query.variables or columns.VARIABLES
-
-
 def _connect(memory: str, threads: int) -> duckdb.DuckDBPyConnection:
     """A database in memory that loads nothing from the network; what does not fit is spilled to the
     system's folder for temporary files, which cleans up behind a killed process."""
@@ -132,6 +134,8 @@ def _connect(memory: str, threads: int) -> duckdb.DuckDBPyConnection:
     }
     database = duckdb.connect(":memory:", config=config)
     database.execute("SET parquet_metadata_cache = true")
+    # BigQuery's order, and the same both ways: descending is the reverse of ascending.
+    database.execute("SET default_null_order = 'nulls_first_on_asc_last_on_desc'")
     database.execute("SET TimeZone = 'UTC'")  # as a statement: in `config` it asks for a download
     return database
 
@@ -151,9 +155,3 @@ def _relation(files: list[str], empty: str) -> str:
     quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
     stored = f"SELECT * FROM read_parquet([{quoted}], union_by_name = true)"  # noqa: S608
     return f"({stored} UNION ALL BY NAME SELECT * FROM {empty}) AS stored"  # noqa: S608
-
-
-def _chosen(schema: "pa.Schema", chosen: Sequence[str]) -> "pa.Schema":
-    import pyarrow as pa  # noqa: PLC0415 - heavy
-
-    return pa.schema([schema.field(name) for name in chosen])

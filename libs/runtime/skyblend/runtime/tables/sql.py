@@ -1,4 +1,5 @@
-"""The views on the records as SQL, in what DuckDB and BigQuery have in common but for `_flags`.
+"""The views on the records as SQL: one builder for DuckDB and BigQuery, whose few different words
+stand in a Dialect.
 
 The rows of one key, ordered by (known_at, received_at, raw), are its history. A row is a version if
 one of the variables asked for has a value there that differs from its last value before. So the
@@ -12,8 +13,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from skyblend.runtime.tables import Query, View
+from skyblend.runtime.tables.columns import FORECAST_KEY, OBSERVATION_KEY, VARIABLES
 
 ORDER = ("known_at", "received_at", "raw")
+_POSITION = ("latitude", "longitude", "elevation")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What differs: whether a list is one parameter or one for each of its values, the flags of an
+    older value that completes the newest version, and how lists become one."""
+
+    list_parameters: bool
+    older_flags: str  # of {variable}
+    concatenate: str
+
+
+DUCKDB = Dialect(
+    list_parameters=False,
+    older_flags=(
+        "LIST_FILTER(flags_{variable},"
+        " lambda flag: {variable} IS NULL AND flag.variable = '{variable}')"
+    ),
+    concatenate="LIST_CONCAT",
+)
+BIGQUERY = Dialect(
+    list_parameters=True,
+    older_flags=(
+        "ARRAY(SELECT AS STRUCT flag.variable, flag.check, flag.reason"
+        " FROM UNNEST(flags_{variable}) AS flag"
+        " WHERE {variable} IS NULL AND flag.variable = '{variable}')"
+    ),
+    concatenate="ARRAY_CONCAT",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +58,18 @@ class Shape:
     told: tuple[str, ...]
 
 
+FORECASTS = Shape(FORECAST_KEY, "valid_at", _POSITION)
+OBSERVATIONS = Shape(OBSERVATION_KEY, "observed_at", ("kind", *_POSITION))
 Parameters = list[object]
 
 
 def view(
-    query: Query, *, relation: str, shape: Shape, variables: Sequence[str]
+    query: Query, *, relation: str, shape: Shape, variables: Sequence[str], dialect: Dialect
 ) -> tuple[str, Parameters]:
     """The statement (with `?`) and its parameters that read `query` from `relation`."""
     parameters: Parameters = []
-    ctes = [f"known AS ({_known(query, relation, shape, variables, parameters)})"]
+    known = _known(query, relation, shape, variables, dialect=dialect, parameters=parameters)
+    ctes = [f"known AS ({known})"]
     rows = "known"
     if query.raw:
         ctes.append(f"touched AS ({_touched(query, shape, parameters)})")
@@ -49,11 +84,22 @@ def view(
     )
     ctes.append(f"versions AS (SELECT * FROM marked WHERE {_differs(variables)})")
     final = (
-        _current(shape, variables) if query.view is View.CURRENT else _versions(shape, variables)
+        _current(shape, variables, dialect)
+        if query.view is View.CURRENT
+        else _versions(shape, variables)
     )
     if query.raw:
         final = f"SELECT * FROM ({final}) AS answer WHERE {_of_raw(query, parameters)}"
     return f"WITH {', '.join(ctes)} {final}", parameters
+
+
+def variables(query: Query) -> tuple[str, ...]:
+    """The variables that are asked for, all where none is named; raises ValueError for an unknown
+    one."""
+    if unknown := sorted(set(query.variables) - set(VARIABLES)):
+        expected = ", ".join(VARIABLES)
+        raise ValueError(f"expected variables among {expected}, got {unknown}")
+    return query.variables or VARIABLES
 
 
 def columns(shape: Shape, variables: Sequence[str]) -> tuple[str, ...]:
@@ -62,7 +108,13 @@ def columns(shape: Shape, variables: Sequence[str]) -> tuple[str, ...]:
 
 
 def _known(
-    query: Query, relation: str, shape: Shape, variables: Sequence[str], parameters: Parameters
+    query: Query,
+    relation: str,
+    shape: Shape,
+    variables: Sequence[str],
+    *,
+    dialect: Dialect,
+    parameters: Parameters,
 ) -> str:
     """The rows that the query may look at; every condition is on the key or on known_at, so no
     history is cut apart."""
@@ -80,7 +132,10 @@ def _known(
         ("place_id", query.places),
         ("period", query.periods),
     ):
-        if allowed:
+        if allowed and dialect.list_parameters:
+            conditions.append(f"{column} IN UNNEST(?)")
+            parameters.append(allowed)
+        elif allowed:
             conditions.append(f"{column} IN ({', '.join('?' * len(allowed))})")
             parameters.extend(allowed)
     chosen = ", ".join(columns(shape, variables))
@@ -127,24 +182,19 @@ def _versions(shape: Shape, variables: Sequence[str]) -> str:
     return f"SELECT {', '.join(columns(shape, variables))} FROM versions"
 
 
-def _current(shape: Shape, variables: Sequence[str]) -> str:
+def _current(shape: Shape, variables: Sequence[str], dialect: Dialect) -> str:
     """The last version of each key, completed with the values that it does not tell."""
     descending = ", ".join(f"{name} DESC" for name in (*ORDER, *variables))
     newest = f"ROW_NUMBER() OVER (PARTITION BY {', '.join(shape.key)} ORDER BY {descending}) AS age"
-    chosen = [*shape.key, *ORDER, *shape.told, _flags(variables)]
+    chosen = [*shape.key, *ORDER, *shape.told, _flags(variables, dialect)]
     chosen += [f"COALESCE({name}, before_{name}) AS {name}" for name in variables]
     numbered = f"SELECT *, {newest} FROM versions"
     return f"SELECT {', '.join(chosen)} FROM ({numbered}) AS numbered WHERE age = 1"
 
 
-def _flags(variables: Sequence[str]) -> str:
-    """The flags of the last version and of the older values that complete it. In DuckDB's words: in
-    BigQuery's the filter is ARRAY(SELECT AS STRUCT ...), and arrays are joined by ARRAY_CONCAT."""
+def _flags(variables: Sequence[str], dialect: Dialect) -> str:
+    """The flags of the last version and of the older values that complete it."""
     if len(variables) == 1:  # a version has a value, so there is no older one in it
         return "flags"
-    older = (
-        f"CASE WHEN {name} IS NULL"
-        f" THEN LIST_FILTER(flags_{name}, lambda flag: flag.variable = '{name}') END"
-        for name in variables
-    )
-    return f"LIST_CONCAT(flags, {', '.join(older)}) AS flags"
+    older = (dialect.older_flags.format(variable=name) for name in variables)
+    return f"{dialect.concatenate}(flags, {', '.join(older)}) AS flags"

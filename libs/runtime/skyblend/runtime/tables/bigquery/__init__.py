@@ -1,0 +1,100 @@
+"""The tables in BigQuery, which are filled by load jobs every few minutes.
+
+What `load` and `unload` are told is a note in the bucket; `load_pending` does what the notes say.
+So a row is read some minutes after its file was written, and the views are the same statements
+that DuckDB answers on one machine.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from skyblend.runtime.settings import Settings
+from skyblend.runtime.storage import Storage
+from skyblend.runtime.tables import Loaded, Query, columns, sql
+from skyblend.runtime.tables.bigquery.connection import Connection
+from skyblend.runtime.tables.bigquery.loading import Loading
+from skyblend.runtime.tables.bigquery.notes import note
+from skyblend.runtime.tables.bigquery.schema import Kind, kinds
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# A table that requires a bound on its partitions gets one that leaves nothing out.
+EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+
+
+class BigQueryTables:
+    """The tables of a data set; `storage` is the bucket that the record objects lie in."""
+
+    def __init__(self, settings: Settings, storage: Storage) -> None:
+        self.connection = Connection(settings)
+        self._storage = storage
+        self._forecasts, self._observations = kinds()
+
+    def forecasts(self, query: Query) -> "pa.Table":
+        return self._read(query, self._forecasts)
+
+    def observations(self, query: Query) -> "pa.Table":
+        return self._read(query, self._observations)
+
+    def count_forecasts(self, query: Query) -> int:
+        return self._count(query, self._forecasts)
+
+    def count_observations(self, query: Query) -> int:
+        return self._count(query, self._observations)
+
+    def forecasts_bytes(self, query: Query) -> int:
+        """How many bytes `forecasts` would read, by a dry run."""
+        return self._bytes(query, self._forecasts)
+
+    def observations_bytes(self, query: Query) -> int:
+        """How many bytes `observations` would read, by a dry run."""
+        return self._bytes(query, self._observations)
+
+    def load(self, object_name: str) -> None:
+        """Note the object; `load_pending` loads it."""
+        note(self._storage, object_name, removed=False)
+
+    def unload(self, object_name: str) -> None:
+        """Note that the object goes; `load_pending` takes its rows out."""
+        note(self._storage, object_name, removed=True)
+
+    def load_pending(self) -> Loaded:
+        found = Loaded()
+        for kind in (self._forecasts, self._observations):
+            found += Loading(self.connection, self._storage, kind).run()
+        return found
+
+    @property
+    def reads_files(self) -> bool:
+        return False
+
+    def _read(self, query: Query, kind: Kind) -> "pa.Table":
+        schema = columns.chosen(kind.schema, sql.columns(kind.shape, sql.variables(query)))
+        if not self.connection.has(kind.name):
+            return schema.empty_table()
+        rows = self.connection.rows(*self._statement(query, kind))
+        return rows.select(schema.names).cast(schema)
+
+    def _count(self, query: Query, kind: Kind) -> int:
+        statement, parameters = self._statement(query, kind)
+        counted = f"SELECT COUNT(*) AS counted FROM ({statement}) AS answer"  # noqa: S608
+        if not self.connection.has(kind.name):
+            return 0
+        return int(self.connection.rows(counted, parameters).column("counted")[0].as_py())
+
+    def _bytes(self, query: Query, kind: Kind) -> int:
+        if not self.connection.has(kind.name):
+            return 0
+        return self.connection.bytes_of(*self._statement(query, kind))
+
+    def _statement(self, query: Query, kind: Kind) -> tuple[str, sql.Parameters]:
+        bounded = replace(query, valid_from=query.valid_from or EARLIEST)
+        return sql.view(
+            bounded,
+            relation=f"{self.connection.quoted(kind.name)} AS stored",
+            shape=kind.shape,
+            variables=sql.variables(query),
+            dialect=sql.BIGQUERY,
+        )

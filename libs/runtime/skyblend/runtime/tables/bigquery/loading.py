@@ -1,0 +1,243 @@
+"""The pending record objects of one table become its rows: one load job into a staging table, one
+transaction from there, whatever was repeated or broken off.
+
+The bucket says what is to be done (the notes), what is under way (the manifest) and where older
+rows lie; the names of the jobs are made from the manifest, so BigQuery itself tells what was done.
+An attempt is both jobs; where one failed, the next attempt begins anew from the notes of its time.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING, TypeVar
+
+from skyblend.runtime import names
+from skyblend.runtime.storage import Absent, Changed, Storage
+from skyblend.runtime.tables import Loaded, TablesError
+from skyblend.runtime.tables.bigquery import manifest as manifests
+from skyblend.runtime.tables.bigquery import notes, statements, tables
+from skyblend.runtime.tables.bigquery.connection import CALL, LABELS, Connection, trouble
+from skyblend.runtime.tables.bigquery.contents import Contents, Unreadable, contents
+from skyblend.runtime.tables.bigquery.jobs import WAIT, Outcome, Result, carry_out
+from skyblend.runtime.tables.bigquery.manifest import Entry, Manifest
+from skyblend.runtime.tables.bigquery.schema import Kind
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+# ruff: noqa: PLC0415 - Google's clients are imported where they are used
+
+LOG = logging.getLogger(__name__)
+ATTEMPTS = 3  # of one run
+_One = TypeVar("_One")
+_Given = TypeVar("_Given")
+_AT_ONCE = 8  # objects that are looked at beside each other
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """A pending object as an entry and its size, or why it is refused."""
+
+    entry: Entry | None
+    size: int = 0
+    refusal: str = ""
+
+
+class Loading:
+    """Loads what is pending of one table."""
+
+    def __init__(
+        self, connection: Connection, storage: Storage, kind: Kind, *, wait: float = WAIT
+    ) -> None:
+        self._connection, self._storage, self._kind = connection, storage, kind
+        self._wait = wait
+
+    def run(self) -> Loaded:
+        """Carry on with the manifest that is under way, else make one of what is pending. Raises
+        TablesError where the attempts of this run failed; the next run goes on."""
+        reason = ""
+        for _ in range(ATTEMPTS):
+            manifest, rest = self._manifest()
+            if not manifest.entries:
+                return rest
+            tables.prepare(self._connection, self._kind)
+            result = self._attempt(manifest)
+            if result.outcome is Outcome.DONE:
+                return rest + self._finished(manifest, result.rows)
+            if result.outcome is Outcome.RUNNING:
+                return rest + Loaded(left=len(manifest.entries))
+            reason = result.reason
+            LOG.error("loading %s failed: %s", self._kind.name, reason)
+            manifests.fail(self._storage, self._kind.name, manifest)
+        raise TablesError(f"{ATTEMPTS} attempts to load {self._kind.name} failed, last: {reason}")
+
+    def _manifest(self) -> tuple[Manifest, Loaded]:
+        """The manifest to carry out, and what is left beside it."""
+        while True:
+            found = manifests.read(self._storage, self._kind.name)
+            if found.entries:
+                return found, Loaded()
+            entries, rest = self._gathered()
+            if not entries:
+                return found, rest
+            made = manifests.begin(self._storage, self._kind.name, found, entries)
+            if made is not None:
+                return made, rest
+
+    def _gathered(self) -> tuple[list[Entry], Loaded]:
+        """What is noted, as far as one load job may take it; what is refused stays noted."""
+        noted = list(notes.notes(self._storage, self._kind.prefix))
+        examined = _beside(self._examine, noted[: manifests.URIS])
+        refused = tuple(one.refusal for one in examined if one.refusal)
+        for refusal in refused:
+            LOG.error("not loaded: %s", refusal)
+        sizes = accumulate(one.size for one in examined)
+        fitting = [one for one, sum_ in zip(examined, sizes, strict=True) if sum_ < manifests.BYTES]
+        entries = [one.entry for one in fitting if one.entry]
+        return entries, Loaded(left=len(noted) - len(entries) - len(refused), refused=refused)
+
+    def _examine(self, note: notes.Note) -> _Examined:
+        before, before_generation = self._before(note.record)
+        generation = 0 if note.removed else self._storage.generation(note.record)
+        now, size = None, 0
+        if generation:
+            try:
+                now, size = contents(self._storage, note.record, self._kind)
+            except Absent:  # deleted since, and its rows go
+                generation = 0
+            except Unreadable as error:
+                return _Examined(None, refusal=str(error))
+        entry = Entry(
+            record=note.record,
+            generation=generation,
+            note=note.generation,
+            now=now,
+            before=before,
+            before_generation=before_generation,
+        )
+        return _Examined(entry, size)
+
+    def _before(self, record: str) -> tuple[Contents | None, int]:
+        try:
+            stored = self._storage.read(names.loaded(record))
+        except Absent:
+            return None, 0
+        return Contents.read(json.loads(stored.data)), stored.generation
+
+    def _attempt(self, manifest: Manifest) -> Result:
+        """Load and replace. What will be in the table is written down before, so that a deletion
+        never misses a row."""
+        _beside(self._keep, manifest.loaded)
+        staging = f"staging_{self._kind.name}_{manifest.digest}"
+        rows = 0
+        with trouble(f"loading {self._kind.name}"):
+            if manifest.loaded:
+                loaded = self._carry_out(manifest, "load", self._load(manifest, staging))
+                if loaded.outcome is not Outcome.DONE:
+                    return loaded
+                rows = loaded.rows
+            if manifest.loaded or manifest.replaced:
+                replaced = self._carry_out(manifest, "replace", self._replace(manifest, staging))
+                if replaced.outcome is not Outcome.DONE:
+                    return replaced
+            if manifest.loaded:
+                tables.drop(self._connection, staging)
+        return Result(Outcome.DONE, rows=rows)
+
+    def _carry_out(
+        self,
+        manifest: Manifest,
+        step: str,
+        begin: "Callable[[str], bigquery.LoadJob | bigquery.QueryJob]",
+    ) -> Result:
+        job_id = f"skyblend_{self._kind.name}_{manifest.digest}_{manifest.attempt}_{step}"
+        return carry_out(self._connection, job_id, begin, wait=self._wait)
+
+    def _load(self, manifest: Manifest, staging: str) -> "Callable[[str], bigquery.LoadJob]":
+        from google.cloud.bigquery import LoadJobConfig, ParquetOptions
+
+        connection = self._connection
+        options = ParquetOptions()  # type: ignore[no-untyped-call]
+        options.enable_list_inference = True  # a list of records, not a record with a list in it
+        config = LoadJobConfig(
+            source_format="PARQUET",
+            schema=tables.schema_fields(self._kind),
+            write_disposition="WRITE_TRUNCATE",
+            parquet_options=options,
+            labels=LABELS,
+        )
+        uris = [f"gs://{connection.bucket}/{one.record}" for one in manifest.loaded]
+
+        def begin(job_id: str) -> "bigquery.LoadJob":
+            return connection.client.load_table_from_uri(
+                uris,
+                tables.stage(connection, self._kind, staging),
+                job_id=job_id,
+                location=connection.location,
+                job_config=config,
+                retry=connection.retry,
+                timeout=CALL,
+            )
+
+        return begin
+
+    def _replace(self, manifest: Manifest, staging: str) -> "Callable[[str], bigquery.QueryJob]":
+        connection = self._connection
+        statement, parameters = statements.replacement(
+            self._kind,
+            manifest,
+            table=connection.quoted(self._kind.name),
+            staging=connection.quoted(staging),
+        )
+        config = connection.query_config(parameters)
+
+        def begin(job_id: str) -> "bigquery.QueryJob":
+            return connection.client.query(
+                statement,
+                config,
+                job_id=job_id,
+                location=connection.location,
+                retry=connection.retry,
+                job_retry=None,
+                timeout=CALL,
+            )
+
+        return begin
+
+    def _finished(self, manifest: Manifest, rows: int) -> Loaded:
+        _beside(self._clear, manifest.entries)
+        manifests.finish(self._storage, self._kind.name, manifest)
+        taken_out = len(manifest.entries) - len(manifest.loaded)
+        return Loaded(objects=len(manifest.loaded), removed=taken_out, rows=rows)
+
+    def _keep(self, entry: Entry) -> None:
+        """Write down where rows of an object will be, beside where they were; somebody who did that
+        already, or knows more, is not overwritten."""
+        if entry.now is None or entry.now.joined(entry.before) == entry.before:
+            return
+        written = json.dumps(entry.now.joined(entry.before).written()).encode()
+        try:
+            self._storage.write(
+                names.loaded(entry.record), written, if_generation=entry.before_generation
+            )
+        except Changed:
+            return
+
+    def _clear(self, entry: Entry) -> None:
+        notes.clear(self._storage, entry.record, entry.note)
+        if not entry.generation and entry.before_generation:
+            try:
+                self._storage.delete(
+                    names.loaded(entry.record), if_generation=entry.before_generation
+                )
+            except Changed:
+                return
+
+
+def _beside(do: Callable[[_One], _Given], ones: Iterable[_One]) -> list[_Given]:
+    """The results of `do` for each, in order, some of them at a time."""
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return list(threads.map(do, ones))
