@@ -1,28 +1,75 @@
-"""What every storage does; one suite for all implementations."""
+"""What every storage does; one suite for all implementations.
+
+Cloud Storage is our own small server (tests/pipeline/gcs_server.py), with the real client. Where
+STORAGE_EMULATOR_HOST names another server, the suite runs against that one too, in a bucket that it
+makes: the tests of `PRECONDITIONS` fail on a server that keeps none, such as gcp-storage-emulator.
+"""
 
 import io
+import json
 import multiprocessing
+import os
+import secrets
 import threading
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from gcs_server import serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skyblend.runtime.storage import Absent, Changed, Storage, StorageError, create, update
 from skyblend.runtime.storage.folder import FolderStorage
+from skyblend.runtime.storage.gcs import GcsStorage
 from skyblend.runtime.storage.memory import MemoryStorage
 
-KINDS: dict[str, Callable[[Path], Storage]] = {
-    "folder": lambda path: FolderStorage(path / "bucket"),
-    "memory": lambda _: MemoryStorage(),
-}
+EMULATOR = "STORAGE_EMULATOR_HOST"
+GIVEN = os.environ.get(EMULATOR, "")
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[Storage]:
+    yield FolderStorage(path / "bucket")
+
+
+@contextmanager
+def _memory(_: Path) -> Iterator[Storage]:
+    yield MemoryStorage()
+
+
+@contextmanager
+def _gcs(_: Path) -> Iterator[Storage]:
+    with serving() as gcs, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(EMULATOR, gcs.url)
+        with closing(GcsStorage(gcs.bucket.name, project="p", patience=5)) as storage:
+            yield storage
+
+
+@contextmanager
+def _given(_: Path) -> Iterator[Storage]:
+    """The server that the environment names, with a new bucket."""
+    bucket = f"contract-{secrets.token_hex(6)}"
+    made = json.dumps({"name": bucket}).encode()
+    asked = urllib.request.Request(
+        f"{GIVEN}/storage/v1/b?project=p", made, {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(asked, timeout=10).close()
+    with closing(GcsStorage(bucket, project="p", patience=5)) as storage:
+        yield storage
+
+
+KINDS = {"folder": _folder, "memory": _memory, "gcs": _gcs}
+if GIVEN:
+    KINDS["given"] = _given
 
 
 @pytest.fixture(params=sorted(KINDS))
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return KINDS[request.param](tmp_path)
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    with KINDS[request.param](tmp_path) as made:
+        yield made
 
 
 def test_an_object_reads_back_with_its_generation(storage: Storage) -> None:
