@@ -74,11 +74,11 @@ class BigQueryTables:
         schema = columns.chosen(kind.schema, sql.columns(kind.shape, sql.variables(query)))
         if not self.connection.has(kind.name):
             return schema.empty_table()
-        rows = self.connection.rows(*self._statement(query, kind))
+        rows = self.connection.rows(*self.statement(query, kind))
         return rows.select(schema.names).cast(schema)
 
     def _count(self, query: Query, kind: Kind) -> int:
-        statement, parameters = self._statement(query, kind)
+        statement, parameters = self.statement(query, kind)
         counted = f"SELECT COUNT(*) AS counted FROM ({statement}) AS answer"  # noqa: S608
         if not self.connection.has(kind.name):
             return 0
@@ -87,9 +87,10 @@ class BigQueryTables:
     def _bytes(self, query: Query, kind: Kind) -> int:
         if not self.connection.has(kind.name):
             return 0
-        return self.connection.bytes_of(*self._statement(query, kind))
+        return self.connection.bytes_of(*self.statement(query, kind))
 
-    def _statement(self, query: Query, kind: Kind) -> tuple[str, sql.Parameters]:
+    def statement(self, query: Query, kind: Kind) -> tuple[str, sql.Parameters]:
+        """What BigQuery is sent for a query, and its parameters in order."""
         bounded = replace(query, valid_from=query.valid_from or EARLIEST)
         return sql.view(
             bounded,

@@ -1,12 +1,11 @@
 """The schemas of the two tables in BigQuery, derived from the columns of the records.
 
-`python -m skyblend.runtime.tables.bigquery.schema forecasts` prints one as JSON, as Terraform and
-`bq mk` read it. Every column is nullable: what must be there is checked before a record is
+`python -m skyblend.runtime.tables.bigquery forecasts` prints one as JSON, as Terraform and `bq mk`
+read it. Every column is nullable: what must be there is checked before a record is
 written, and a column may be added at any time.
 """
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -95,10 +94,3 @@ def _field(name: str, kind: "pa.DataType") -> Field:
         if holds(kind):
             return {"name": name, "type": written, "mode": "NULLABLE"}
     return {"name": name, "type": str(kind).upper(), "mode": "NULLABLE"}
-
-
-if __name__ == "__main__":
-    chosen = {kind.name: kind for kind in kinds()}
-    if sys.argv[1:2] not in ([name] for name in chosen):
-        sys.exit(f"expected one of {', '.join(chosen)}, got {sys.argv[1:]}")
-    sys.stdout.write(text(chosen[sys.argv[1]]))
