@@ -2,39 +2,51 @@
 
 import json
 import logging
-import secrets
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
+
+from skyblend.runtime.contexts import Context, new_trace, parse
+
+__all__ = ["configure", "current", "current_trace", "hide", "new_trace", "trace", "within"]
 
 MASK = "***"
 SHORTEST_SECRET = 4
 _HIDDEN: set[str] = set()
-_TRACE: ContextVar[str] = ContextVar("skyblend_trace", default="")
+_NONE = Context()
+_TRACE: ContextVar[Context] = ContextVar("skyblend_trace", default=_NONE)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
-def new_trace() -> str:
-    """A fresh trace id: 32 hexadecimal digits, as in W3C trace context."""
-    return secrets.token_hex(16)
 
 
 def current_trace() -> str:
     """The trace id of what runs now, empty outside of one."""
+    return _TRACE.get().trace
+
+
+def current() -> Context:
+    """The trace of what runs now with its span; what is published carries it on."""
     return _TRACE.get()
 
 
 @contextmanager
-def trace(trace_id: str = "") -> Iterator[str]:
-    """Everything inside belongs to this trace; an empty id is the one around, else a new one."""
-    chosen = trace_id or current_trace() or new_trace()
-    reset = _TRACE.set(chosen)
+def trace(given: str = "") -> Iterator[str]:
+    """Everything inside belongs to this trace, given as its id or as a traceparent; an empty one is
+    the one around, else a new one. Gives the id."""
+    chosen = parse(given) if given else current()
+    with within(chosen if chosen.trace else Context(new_trace())) as context:
+        yield context.trace
+
+
+@contextmanager
+def within(context: Context) -> Iterator[Context]:
+    """Everything inside belongs to this trace and span."""
+    reset = _TRACE.set(context)
     try:
-        yield chosen
+        yield context
     finally:
         _TRACE.reset(reset)
 
@@ -54,18 +66,27 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC)
-            .isoformat(timespec="milliseconds")
-            .replace("+00:00", "Z"),
+            "time": written(record.created),
             "severity": record.levelname,
             "message": record.getMessage(),
             "logger": record.name,
             "trace": current_trace(),
         }
-        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        line |= extras(record)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return masked(json.dumps(line, default=str, ensure_ascii=False))
+
+
+def written(seconds: float) -> str:
+    """A time of a record as RFC 3339, UTC."""
+    moment = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z")
+
+
+def extras(record: logging.LogRecord) -> dict[str, Any]:
+    """The fields that were given as `extra`."""
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
 def masked(line: str) -> str:
@@ -76,13 +97,17 @@ def masked(line: str) -> str:
 
 
 def configure(
-    level: str = "INFO", *, secret_values: Iterable[str] = (), stream: TextIO | None = None
+    level: str = "INFO",
+    *,
+    secret_values: Iterable[str] = (),
+    stream: TextIO | None = None,
+    lines: logging.Formatter | None = None,
 ) -> None:
     """Send all logs of this process to `stream` (standard error) as JSON lines, in place of what
-    was set up before."""
+    was set up before; `lines` makes them."""
     hide(*secret_values)
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(lines or JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

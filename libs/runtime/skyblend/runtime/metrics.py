@@ -43,6 +43,8 @@ INPUT_AGE = Gauge(
 )
 TRAININGS = Counter("skyblend_trainings", "Training runs", ["outcome"], registry=REGISTRY)
 
+SPANS = Counter("skyblend_spans", "Spans of traces", ["outcome"], registry=REGISTRY)
+
 
 def exposition() -> bytes:
     """All metrics as Prometheus reads them, with content type CONTENT_TYPE."""

@@ -1,25 +1,25 @@
 """Entry of the service: the function `ingest` of functions-framework."""
 
-import os
 from functools import cache
 
 import functions_framework
-from flask import Request, Response
+from flask import Request, Response, current_app, has_app_context
 from skyblend.ingest.service import respond
-from skyblend.runtime import logs
+from skyblend.runtime.entry import begin, watched
 from skyblend.runtime.place import Runtime, runtime_for
-from skyblend.runtime.settings import Settings
 
 
 @cache
 def _runtime() -> Runtime:
     """The runtime of this process, made at its first request."""
-    settings = Settings.read(os.environ)
-    logs.configure(settings.log_level, secret_values=settings.secrets())
-    return runtime_for(settings)
+    return runtime_for(begin("ingest"))
 
 
 @functions_framework.http
 def ingest(request: Request) -> Response:
     """Answer a request from what the environment says."""
     return respond(request, _runtime())
+
+
+if has_app_context():  # functions-framework runs this module within its application
+    current_app.wsgi_app = watched(current_app.wsgi_app)  # type: ignore

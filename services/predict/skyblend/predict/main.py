@@ -28,15 +28,12 @@ def _make() -> Wsgi:
     # A forecast is a few hundred numbers: threads of BLAS would only cost a fifth of the start.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from skyblend.predict.serve.app import create_app  # noqa: PLC0415 - imports NumPy
-    from skyblend.runtime import logs  # noqa: PLC0415
+    from skyblend.runtime.entry import begin, watched  # noqa: PLC0415
     from skyblend.runtime.lifeline import tie  # noqa: PLC0415
     from skyblend.runtime.place import runtime_for  # noqa: PLC0415
-    from skyblend.runtime.settings import Settings  # noqa: PLC0415
 
     tie(os.getppid())  # a worker whose supervisor was killed would go on serving beside the next
-    settings = Settings.read(os.environ)
-    logs.configure(settings.log_level, secret_values=settings.secrets())
-    return create_app(runtime_for(settings))
+    return watched(create_app(runtime_for(begin("serve"))))
 
 
 app = App()

@@ -1,24 +1,24 @@
 """Entry module of preprocess: reads the settings once and hands every request to the service."""
 
-import os
 from functools import cache
 
 import functions_framework
-from flask import Request, Response
+from flask import Request, Response, current_app, has_app_context
 from skyblend.preprocess.service import respond
-from skyblend.runtime import logs
+from skyblend.runtime.entry import begin, watched
 from skyblend.runtime.place import Runtime, runtime_for
-from skyblend.runtime.settings import Settings
 
 
 @cache
 def _runtime() -> Runtime:
-    settings = Settings.read(os.environ)
-    logs.configure(settings.log_level, secret_values=settings.secrets())
-    return runtime_for(settings)
+    return runtime_for(begin("preprocess"))
 
 
 @functions_framework.http
 def preprocess(request: Request) -> Response:
     """The HTTP function."""
     return respond(request, _runtime())
+
+
+if has_app_context():  # functions-framework runs this module within its application
+    current_app.wsgi_app = watched(current_app.wsgi_app)  # type: ignore

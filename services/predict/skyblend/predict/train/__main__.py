@@ -3,14 +3,15 @@ from the environment."""
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 from skyblend.predict.train.job import train
+from skyblend.runtime import traces
+from skyblend.runtime.entry import begin
+from skyblend.runtime.logs import trace
 from skyblend.runtime.place import runtime_for
-from skyblend.runtime.settings import Settings
 
 
 def main(arguments: list[str]) -> None:
@@ -18,7 +19,9 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="skyblend.predict.train", description=__doc__)
     parser.add_argument("--at", type=_moment, default=None, help="train as of this UTC time")
     at = parser.parse_args(arguments).at or datetime.now(UTC)
-    report = train(runtime_for(Settings.read(os.environ)), at=at)
+    settings = begin("train")
+    with trace(), traces.span("train"):
+        report = train(runtime_for(settings), at=at)
     rows = [asdict(row) for row in report.series]
     sys.stdout.write(json.dumps({"at": report.at.isoformat(), "series": rows}) + "\n")
 
