@@ -4,7 +4,6 @@ server's."""
 import io
 import secrets
 from collections.abc import Iterator
-from contextlib import closing
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -28,10 +27,13 @@ _FIELDS = "items(name,generation,size),nextPageToken"
 class GcsStorage:
     """Objects in the bucket of that name. The client is made at the first call, with the
     credentials of the surroundings; a call that fails for a while is tried again for `patience`
-    seconds."""
+    seconds. What is larger than a `piece` of bytes is sent and read by pieces."""
 
-    def __init__(self, bucket: str, *, project: str, patience: float = PATIENCE) -> None:
-        self.bucket, self._project, self._patience = bucket, project, patience
+    def __init__(
+        self, bucket: str, *, project: str, patience: float = PATIENCE, piece: int = PIECE
+    ) -> None:
+        self.bucket, self._project = bucket, project
+        self._patience, self._piece = patience, piece
         self._lock = Lock()
         self._found: Bucket | None = None
 
@@ -45,7 +47,8 @@ class GcsStorage:
     def read(self, name: str) -> Stored:
         with told(check_name(name), "read"):
             blob = self._blob(name)
-            data = self._download(blob, checksum="crc32c")
+            data = self._download(blob)
+        check(name, crc_of(data), blob.crc32c)
         return Stored(data, _generation(name, blob))
 
     def open(self, name: str) -> BinaryIO:
@@ -55,7 +58,7 @@ class GcsStorage:
         with told(check_name(name), "read"):
             blob = self._blob(name)
             head = self._head(blob)
-        if len(head) < PIECE:
+        if len(head) < self._piece:
             check(name, crc_of(head), blob.crc32c)
             return io.BytesIO(head)
         return self._open_large(name, _generation(name, blob))
@@ -79,7 +82,7 @@ class GcsStorage:
                 blob = self._blob(name)
                 blob.metadata = {_WRITE: word}
                 try:
-                    _send(blob, content, if_generation_match=if_generation, retry=tries)
+                    self._send(blob, content, if_generation_match=if_generation, retry=tries)
                 except PreconditionFailed:
                     if not (tries.again and (blob := self._written(name, word))):
                         raise
@@ -128,15 +131,17 @@ class GcsStorage:
     def _blob(self, name: str, generation: int | None = None) -> "Blob":
         return self._bucket().blob(name, generation=generation, chunk_size=None)
 
-    def _download(self, blob: "Blob", **options: Any) -> bytes:
-        """The bytes as they are stored, in one request: one that breaks off begins anew, so bytes
-        and generation always belong together."""
+    def _download(self, blob: "Blob", **ends: int) -> bytes:
+        """The bytes as they are stored, in one request: one that breaks off begins anew, so bytes,
+        generation and checksum always belong together. The client's own check would hold the new
+        bytes to the checksum of the answer that broke off."""
         found: bytes = blob.download_as_bytes(
             raw_download=True,
             single_shot_download=True,
+            checksum=None,
             timeout=TIMEOUT,
             retry=Tries(self._patience),
-            **options,
+            **ends,
         )
         return found
 
@@ -144,7 +149,7 @@ class GcsStorage:
         from google.api_core.exceptions import RequestRangeNotSatisfiable
 
         try:
-            return self._download(blob, start=0, end=PIECE - 1, checksum=None)
+            return self._download(blob, start=0, end=self._piece - 1)
         except RequestRangeNotSatisfiable:  # so Cloud Storage says that an object is empty
             return b""
 
@@ -159,11 +164,23 @@ class GcsStorage:
         def fetch(start: int, end: int) -> bytes:
             try:
                 with told(name, "read"):
-                    return self._download(pinned, start=start, end=end - 1, checksum=None)
+                    return self._download(pinned, start=start, end=end - 1)
             except Absent as error:
                 raise Changed(name, f"generation {generation} was replaced meanwhile") from error
 
-        return ranged(name, known.size, fetch, crc32c=known.crc32c)
+        return ranged(name, known.size, fetch, piece=self._piece, crc32c=known.crc32c)
+
+    def _send(self, blob: "Blob", content: bytes | BinaryIO, **options: Any) -> None:
+        """Send bytes in one request, more than a piece of them by pieces."""
+        options |= {"timeout": TIMEOUT, "checksum": "crc32c", "content_type": _TYPE}
+        if isinstance(content, bytes):
+            content = io.BytesIO(content)
+        head = read_fully(content, self._piece + 1)
+        if len(head) > self._piece:
+            blob.chunk_size = self._piece
+            blob.upload_from_file(Onward(head, content), **options)
+        else:
+            blob.upload_from_file(io.BytesIO(head), size=len(head), **options)
 
     def _reloaded(self, blob: "Blob") -> "Blob":
         blob.reload(timeout=TIMEOUT, retry=Tries(self._patience))
@@ -178,22 +195,6 @@ class GcsStorage:
         except NotFound:
             return None
         return found if (found.metadata or {}).get(_WRITE) == word else None
-
-
-def _send(blob: "Blob", content: bytes | BinaryIO, **options: Any) -> None:
-    """Send bytes in one request, more than a piece of them by pieces."""
-    options |= {"timeout": TIMEOUT, "checksum": "crc32c", "content_type": _TYPE}
-    if not isinstance(content, bytes):
-        head = read_fully(content, PIECE + 1)
-        if len(head) > PIECE:
-            blob.chunk_size = PIECE
-            blob.upload_from_file(Onward(head, content), **options)
-            return
-        content = head
-    if len(content) > PIECE:
-        blob.chunk_size = PIECE
-    with closing(io.BytesIO(content)) as stream:
-        blob.upload_from_file(stream, size=len(content), **options)
 
 
 def _generation(name: str, blob: "Blob") -> int:

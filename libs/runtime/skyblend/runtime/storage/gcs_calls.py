@@ -10,6 +10,7 @@ from skyblend.runtime.storage import Absent, Changed, StorageError
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.cloud.storage import Client  # type: ignore[import-untyped]
+    from requests import Response
 
 # ruff: noqa: PLC0415 - the Google clients cost 0.4 s to import, and only the cloud needs them
 
@@ -35,7 +36,15 @@ def connect(project: str) -> "Client":
     session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS))
+    session.hooks["response"].append(_read_refusal)
     return Client(project=project, credentials=credentials, _http=session)
+
+
+def _read_refusal(response: "Response", *_: object, **__: object) -> None:
+    """Read what a refusal says, which the client leaves unread where it tries again: the connection
+    would be lost to the pool."""
+    if not response.ok:
+        response.content  # noqa: B018 - reads it
 
 
 def _credentials() -> "Credentials":

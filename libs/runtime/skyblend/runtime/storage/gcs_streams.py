@@ -15,18 +15,22 @@ PIECE = 8 << 20  # bytes that are held; a multiple of 256 KiB, as Cloud Storage 
 Fetch = Callable[[int, int], bytes]
 
 
-def ranged(name: str, size: int, fetch: Fetch, *, crc32c: str | None) -> BinaryIO:
-    """A seekable stream over `size` bytes; `fetch(start, end)` gives those before `end`. Whoever
-    reads it from start to end without a jump has it checked against `crc32c`."""
-    return cast(BinaryIO, io.BufferedReader(_Ranged(name, size, fetch, crc32c), PIECE))
+def ranged(name: str, size: int, fetch: Fetch, *, piece: int, crc32c: str | None) -> BinaryIO:
+    """A seekable stream over `size` bytes; `fetch(start, end)` gives those before `end`, a piece at
+    a time. Whoever reads it from start to end without a jump has it checked against `crc32c`."""
+    return cast(
+        BinaryIO, io.BufferedReader(_Ranged(name, size, fetch, piece=piece, crc32c=crc32c), piece)
+    )
 
 
 class _Ranged(io.RawIOBase):
     """Asks for the bytes that are read, at most a piece at a time."""
 
-    def __init__(self, name: str, size: int, fetch: Fetch, crc32c: str | None) -> None:
+    def __init__(
+        self, name: str, size: int, fetch: Fetch, *, piece: int, crc32c: str | None
+    ) -> None:
         super().__init__()
-        self._name, self._size, self._fetch = name, size, fetch
+        self._name, self._size, self._fetch, self._piece = name, size, fetch, piece
         self._position = self._checked = self._crc = 0
         self._expected = crc32c
 
@@ -54,10 +58,10 @@ class _Ranged(io.RawIOBase):
 
     def readall(self) -> bytes:
         """All that is left, by pieces; the inherited one asks for 8 KiB at a time."""
-        return b"".join(iter(lambda: self._next(PIECE), b""))
+        return b"".join(iter(lambda: self._next(self._piece), b""))
 
     def _next(self, most: int) -> bytes:
-        end = min(self._position + min(most, PIECE), self._size)
+        end = min(self._position + min(most, self._piece), self._size)
         if end <= self._position:
             return b""
         found = self._fetch(self._position, end)
