@@ -1,130 +1,31 @@
-"""How an image gets its traffic, and loses it again: the script of the build, run beside a gcloud
-that only keeps a service's traffic in a file, and a curl that answers as told."""
+"""How an image gets its traffic, and loses it again."""
 
 import json
-import os
-import stat
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-IMAGE = "registry.example/skyblend/ingest@sha256:" + "0" * 64
-TOKEN = "the-identity-token"
-URL, TAGGED = (
-    "https://skyblend-ingest.example",
-    "https://candidate-abc1234---skyblend-ingest.example",
-)
-
-GCLOUD = f'''#!{sys.executable} -SE
-import json, os, sys
-from pathlib import Path
-
-told, flags = [a for a in sys.argv[1:] if a[0] != "-"], dict(
-    a[2:].partition("=")[::2] for a in sys.argv[1:] if a[0] == "-"
-)
-file = Path(os.environ["STATE"])
-state = json.loads(file.read_text())
-state["commands"].append(sys.argv[1:])
-if told[:2] == ["auth", "print-identity-token"]:
-    print("{TOKEN}")
-elif told[:2] == ["run", "deploy"]:
-    state["tags"][flags["tag"]] = "new"
-elif told[:3] == ["run", "services", "update-traffic"]:
-    if "to-revisions" in flags:
-        revision, _, percent = flags["to-revisions"].partition("=")
-        state["traffic"] = {{revision: int(percent)}}
-    if "to-latest" in flags:
-        state["traffic"] = {{"latest": 100}}
-    state["tags"].pop(flags.get("remove-tags"), None)
-elif told[:3] == ["run", "services", "describe"]:
-    rows = [
-        {{"status.url": "{URL}", "status.traffic.percent": str(percent),
-          "status.traffic.revisionName": revision}}
-        for revision, percent in state["traffic"].items()
-    ]
-    rows += [
-        {{"status.url": "{URL}", "status.traffic.tag": tag, "status.traffic.revisionName": revision,
-          "status.traffic.url": "{TAGGED}"}}
-        for tag, revision in state["tags"].items()
-    ]
-    keys = flags["format"].removeprefix("value(").removesuffix(")").split(",")
-    for row in rows:
-        print(*(row.get(key, "") for key in keys), sep="\\t")
-file.write_text(json.dumps(state))
-if told[:2] == ["run", "deploy"] and "NEVER_READY" in os.environ:
-    sys.exit("the revision is not ready")
-'''
-
-CURL = f"""#!{sys.executable} -SE
-import json, os, sys
-from pathlib import Path
-
-state = json.loads(Path(os.environ["STATE"]).read_text())
-with open(os.environ["CALLS"], "a") as calls:
-    print(json.dumps({{
-        "arguments": sys.argv[1:], "header": sys.stdin.read().strip(), "traffic": state["traffic"]
-    }}), file=calls)
-sys.exit(22 if sys.argv[-1] == os.environ.get("FAILS") else 0)
-"""
+from releasing import IMAGE, TAGGED, TOKEN, URL, Release, release
 
 
-class Release:
-    """One run of the script: its exit code, the state that it leaves, and what was called."""
-
-    def __init__(
-        self, folder: Path, *, traffic: dict[str, int], image: str, **environ: str
-    ) -> None:
-        for name, text in (("gcloud", GCLOUD), ("curl", CURL)):
-            (folder / name).write_text(text)
-            (folder / name).chmod(stat.S_IRWXU)
-        state, calls = folder / "state.json", folder / "calls.jsonl"
-        state.write_text(json.dumps({"traffic": traffic, "tags": {}, "commands": []}))
-        calls.touch()
-        done = subprocess.run(
-            [
-                *("bash", ROOT / "cloudbuild" / "release.sh", "skyblend-ingest", image),
-                *("europe-west1", "build@example", "candidate-abc1234"),
-            ],
-            env={
-                "PATH": f"{folder}:{os.environ['PATH']}",
-                "STATE": str(state),
-                "CALLS": str(calls),
-                **environ,
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self.code, self.told = done.returncode, done.stdout + done.stderr
-        left: dict[str, Any] = json.loads(state.read_text())
-        self.traffic, self.tags, self.commands = left["traffic"], left["tags"], left["commands"]
-        self.calls = [json.loads(line) for line in calls.read_text().splitlines()]
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """The run of a release in which nothing fails."""
+    return release(tmp_path_factory.mktemp("release"))
 
 
-def release(
-    folder: Path, *, traffic: dict[str, int] | None = None, image: str = IMAGE, **environ: str
-) -> Release:
-    return Release(folder, traffic=traffic or {"old": 100}, image=image, **environ)
-
-
-def test_a_good_image_gets_all_traffic_after_it_answered_without_any(tmp_path: Path) -> None:
-    done = release(tmp_path)
-    assert done.code == 0, done.told
-    assert [(call["arguments"][-1], call["traffic"]) for call in done.calls] == [
+def test_a_good_image_gets_all_traffic_after_it_answered_without_any(released: Release) -> None:
+    assert released.code == 0, released.told
+    assert [(call["arguments"][-1], call["traffic"]) for call in released.calls] == [
         (f"{TAGGED}/health", {"old": 100}),
         (f"{TAGGED}/ready", {"old": 100}),
         (f"{URL}/health", {"new": 100}),
         (f"{URL}/ready", {"new": 100}),
     ]
-    assert (done.traffic, done.tags) == ({"latest": 100}, {})
+    assert (released.traffic, released.tags) == ({"latest": 100}, {})
 
 
-def test_it_is_deployed_by_digest_without_traffic_and_without_strangers(tmp_path: Path) -> None:
-    deployed = [command for command in release(tmp_path).commands if "deploy" in command]
+def test_it_is_deployed_by_digest_without_traffic_and_without_strangers(released: Release) -> None:
+    deployed = [command for command in released.commands if "deploy" in command]
     assert len(deployed) == 1
     assert {f"--image={IMAGE}", "--no-traffic", "--no-allow-unauthenticated"} <= set(deployed[0])
 
@@ -164,8 +65,8 @@ def test_divided_traffic_is_left_to_people(tmp_path: Path) -> None:
     assert done.traffic == {"old": 60, "older": 40}
 
 
-def test_the_token_is_in_no_argument_and_no_log(tmp_path: Path) -> None:
-    done = release(tmp_path)
+def test_the_token_is_in_no_argument_and_no_log(released: Release) -> None:
+    done = released
     assert {call["header"] for call in done.calls} == {f"Authorization: Bearer {TOKEN}"}
     assert TOKEN not in json.dumps([call["arguments"] for call in done.calls])
     assert TOKEN not in done.told
