@@ -23,7 +23,7 @@ locals {
     }
     unanswered = {
       about  = "Calls to providers that brought no answer"
-      filter = "resource.labels.service_name=\"skyblend-ingest\" AND jsonPayload.logger=\"skyblend.ingest.collect\" AND severity=WARNING"
+      filter = "resource.labels.service_name=\"skyblend-ingest\" AND jsonPayload.logger=\"skyblend.ingest.collecting\" AND severity=WARNING"
     }
     errors = {
       about  = "Lines of severity ERROR"

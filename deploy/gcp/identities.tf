@@ -8,6 +8,7 @@ locals {
     push       = "Identity of Pub/Sub's pushes"
     scheduler  = "Identity of the scheduler's calls"
     build      = "Builds, pushes and deploys images"
+    checks     = "Runs the checks of pull requests: code of strangers"
   }
 
   members = merge(
@@ -148,10 +149,16 @@ resource "google_storage_bucket_iam_member" "build" {
   member = local.members["build"]
 }
 
+# Pull requests bring code of strangers: their account can write its log and nothing else.
+locals {
+  builders = toset(["build", "checks"])
+}
+
 resource "google_project_iam_member" "build_logs" {
-  project = var.project
-  role    = "roles/logging.logWriter"
-  member  = local.members["build"]
+  for_each = local.builders
+  project  = var.project
+  role     = "roles/logging.logWriter"
+  member   = local.members[each.key]
 }
 
 resource "google_cloud_run_v2_service_iam_member" "build" {
@@ -168,6 +175,13 @@ resource "google_cloud_run_v2_service_iam_member" "smoke" {
   location = var.region
   role     = "roles/run.invoker"
   member   = local.members["build"]
+}
+
+# The smoke test shows an identity token of the build's own account, which gcloud has made for it.
+resource "google_service_account_iam_member" "build_token" {
+  service_account_id = google_service_account.this["build"].name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = local.members["build"]
 }
 
 resource "google_cloud_run_v2_job_iam_member" "build" {

@@ -1,7 +1,7 @@
 # Builds on push, only where a repository is connected (docs/deploy.md). What a build is made of is what it watches:
 # a test reads the imports of each service and compares.
 locals {
-  everywhere = ["cloudbuild/Dockerfile", "cloudbuild/environment.sh", ".dockerignore", "requirements/build.txt", "protos/**", "libs/runtime/**"]
+  everywhere = ["cloudbuild/Dockerfile", "cloudbuild/*.sh", ".dockerignore", "requirements/build.txt", "protos/**", "libs/runtime/**"]
 
   builds = {
     ingest     = concat(local.everywhere, ["cloudbuild/ingest.yaml", "requirements/ingest.*", "libs/sources/**", "libs/weather/**", "services/ingest/**"])
@@ -36,7 +36,7 @@ resource "google_cloudbuild_trigger" "checks" {
   location        = var.region
   description     = "What a pull request must pass"
   filename        = "cloudbuild/checks.yaml"
-  service_account = google_service_account.this["build"].id
+  service_account = google_service_account.this["checks"].id
 
   repository_event_config {
     repository = var.repository

@@ -60,7 +60,7 @@ variable "secrets" {
 
 variable "collect_schedule" {
   type        = string
-  default     = "*/15 * * * *"
+  default     = "*/5 * * * *"
   description = "When ingest looks for what is due (cron, UTC)."
 }
 

@@ -1,0 +1,173 @@
+"""What deploy/gcp tells the services: every variable is a setting, and the settings are accepted."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from skyblend.runtime.settings import Settings, declared, variable
+from skyblend.sources.registry import SOURCES
+
+SERVICES = ("ingest", "preprocess", "serve")
+# Of the server in front of ours, not of us.
+OTHERS = {"THREADS"}
+# What Terraform works out at the end.
+WORKED_OUT = {
+    "SKYBLEND_CALLERS": "skyblend-push@my-project.iam.gserviceaccount.com,me@example.com",
+    "SKYBLEND_AUDIENCE": "https://skyblend-serve-123456789.europe-west1.run.app",
+    "SKYBLEND_CONTACT": "me@example.com",
+}
+
+
+def environment(terraform: Any, service: str) -> dict[str, str]:
+    """The environment of a service or of the job, as far as the files say it."""
+    if service == "train":
+        block = terraform.get("google_cloud_run_v2_job.train").one("template")["template"][0]
+        own: dict[str, Any] = {}
+    else:
+        block = terraform.get("google_cloud_run_v2_service.this").one("template")
+        own = terraform.locals["services"][service]["env"]
+    merged = block["containers"][0]["dynamic"][0]["env"]["for_each"]
+    inline = dict(re.findall(r'(SKYBLEND_\w+) = ("?[^,}]+"?)', merged))
+    found = {**terraform.locals["env"], **own, **inline}
+    return {name: value(terraform, name, given) for name, given in found.items()}
+
+
+def value(terraform: Any, name: str, given: Any) -> str:
+    """One value: as it is written, as a variable's value, or as Terraform will work it out."""
+    text = str(given).strip('"')
+    if text.startswith("var."):
+        text = f"${{{text}}}"
+    known = str(terraform.text(text))
+    return WORKED_OUT[name] if "(" in known or "local." in known else known
+
+
+@pytest.mark.parametrize("service", [*SERVICES, "train"])
+def test_every_variable_is_a_setting_of_ours(service: str, terraform: Any) -> None:
+    known = {variable(one) for one in declared()} | OTHERS
+    assert environment(terraform, service).keys() <= known
+
+
+@pytest.mark.parametrize("auth", ["iam", "oidc"])
+@pytest.mark.parametrize("service", [*SERVICES, "train"])
+def test_the_settings_of_each_service_are_accepted(service: str, auth: str, terraform: Any) -> None:
+    given = environment(terraform, service)
+    if service != "train":
+        assert given["SKYBLEND_AUTH"] == "iam"  # the default of var.auth
+        given["SKYBLEND_AUTH"] = auth
+    settings = Settings.read(given)
+    assert (settings.storage, settings.bus, settings.tables) == ("gcs", "pubsub", "bigquery")
+    assert settings.project == "my-project"
+    assert settings.bucket == "my-project-skyblend"
+    assert settings.location == "europe-west1"
+    assert settings.topic_prefix == "skyblend-"
+    assert settings.callers
+    assert settings.audience
+
+
+def test_a_job_has_no_front_door_that_checks_for_it(terraform: Any) -> None:
+    # iam believes what Cloud Run checked in front of a service; a job has no front.
+    assert environment(terraform, "train")["SKYBLEND_AUTH"] == "oidc"
+
+
+def test_the_services_can_be_set_to_every_mode_that_checks_and_to_no_other(terraform: Any) -> None:
+    condition = terraform.variables["auth"]["validation"][0]["condition"]
+    assert re.findall(r'"(\w+)"', condition) == ["iam", "oidc"]
+
+
+def test_hosts_are_not_listed(terraform: Any) -> None:
+    # A candidate without traffic is called by an address of its own before it is released.
+    for service in SERVICES:
+        assert "SKYBLEND_ALLOWED_HOSTS" not in environment(terraform, service)
+
+
+def test_an_option_of_a_source_comes_from_a_secret_or_not_at_all(
+    terraform: Any, folder: Any
+) -> None:
+    example = (folder / "terraform.tfvars.example").read_text()
+    named = re.findall(r'= "(SKYBLEND_\w+)"', example)
+    assert named
+    pattern = re.search(
+        r'regex\("([^"]+)"', terraform.variables["secrets"]["validation"][0]["condition"]
+    )
+    assert pattern
+    prefixes = tuple(f"SKYBLEND_{source.upper()}_" for source in SOURCES)
+    for name in named:
+        assert name.startswith(prefixes)
+        assert re.fullmatch(pattern[1], name)
+        assert Settings.read({name: "abcdefgh"}).secrets() == {"abcdefgh"}, "masked in logs"
+
+
+def test_only_ingest_is_given_secrets(terraform: Any) -> None:
+    given = {name: one["secrets"] for name, one in terraform.locals["services"].items()}
+    assert given == {"ingest": "${var.secrets}", "preprocess": {}, "serve": {}}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_server_has_a_thread_left_for_the_probe(service: str, terraform: Any) -> None:
+    one = terraform.locals["services"][service]
+    if "THREADS" in one["env"]:
+        assert int(one["env"]["THREADS"]) > one["concurrency"]
+
+
+def test_builds_deploy_the_services_that_are_there(terraform: Any, root: Any) -> None:
+    names = {"skyblend-" + name for name in terraform.locals["services"]} | {
+        terraform.get("google_cloud_run_v2_job.train").body["name"]
+    }
+    text = "".join(path.read_text() for path in (root / "cloudbuild").glob("*.yaml"))
+    accounts = {f"skyblend-{name}" for name in terraform.locals["accounts"]}
+    named = set(re.findall(r"\bskyblend-[a-z]+", text))
+    assert names <= named <= names | accounts
+
+
+def test_builds_push_to_the_repository_that_is_there(terraform: Any, root: Any) -> None:
+    repository = terraform.get("google_artifact_registry_repository.images").body["repository_id"]
+    for build in ("ingest", "preprocess", "predict"):
+        content = yaml.safe_load((root / "cloudbuild" / f"{build}.yaml").read_text())
+        pushed = [one for one in content["substitutions"].values() if "docker.pkg.dev" in one]
+        assert pushed
+        assert all(one.split("/")[2] == repository for one in pushed)
+        region = content["substitutions"]["_REGION"]
+        assert region == terraform.variables["region"]["default"]
+
+
+def test_what_a_build_changes_is_not_changed_back(terraform: Any) -> None:
+    service = terraform.get("google_cloud_run_v2_service.this").one("lifecycle")
+    job = terraform.get("google_cloud_run_v2_job.train").one("lifecycle")
+    ignored = {str(one).strip("${}") for one in service["ignore_changes"]}
+    assert {"template[0].containers[0].image", "traffic"} <= ignored
+    assert "template[0].template[0].containers[0].image" in {
+        str(one).strip("${}") for one in job["ignore_changes"]
+    }
+
+
+def imported(root: Any, package: str) -> set[str]:
+    """The packages of ours that a package imports, directly or not."""
+    places = {path.name: path for path in root.glob("*/*/skyblend/*")} | {
+        path.name: path for path in root.glob("*/skyblend/*")
+    }
+    found, left = set(), [package]
+    while left:
+        name = left.pop()
+        if name in found or name not in places:
+            continue
+        found.add(name)
+        for module in places[name].rglob("*.py"):
+            left += re.findall(r"^\s*(?:from|import) skyblend\.(\w+)", module.read_text(), re.M)
+    return found
+
+
+@pytest.mark.parametrize("build", ["ingest", "preprocess", "predict"])
+def test_a_trigger_watches_every_package_that_the_service_imports(
+    build: str, terraform: Any, root: Any
+) -> None:
+    expression = terraform.locals["builds"]
+    own = expression[build] if isinstance(expression, dict) else expression
+    everywhere = " ".join(terraform.locals["everywhere"])
+    watched = set(re.findall(r"([\w./*-]+)/\*\*", f"{own} {everywhere}"))
+    folders = {path.parent.parent.name: path for path in root.glob("*/*/skyblend/*")}
+    needed = {
+        ("protos" if name == "protos" else folders[name].relative_to(root).parts[0] + "/" + name)
+        for name in imported(root, build)
+    }
+    assert watched == needed
