@@ -10,8 +10,8 @@ from skyblend.ingest import raw
 from skyblend.protos.v1.events_pb2 import RawStored
 from skyblend.protos.v1.records_pb2 import Upload
 from skyblend.runtime import names
-from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime
+from skyblend.runtime.publishing import publish
 from skyblend.runtime.settings import GCS
 from skyblend.runtime.storage import Absent, Storage, update
 from skyblend.sources.registry import SOURCES
@@ -23,8 +23,7 @@ _MOST_DAYS = 400  # whose slots are looked through after a long rest
 
 def announce(runtime: Runtime, event: RawStored) -> str:
     """Publish an event within the trace around; gives the message's id."""
-    with trace() as trace_id:
-        return runtime.bus.publish(event, trace=trace_id)
+    return publish(runtime.bus, event)
 
 
 def reannounce(

@@ -23,8 +23,9 @@ from skyblend.ingest.collecting import (
 )
 from skyblend.ingest.fetch import Http
 from skyblend.runtime import places as known_places
-from skyblend.runtime.logs import trace
+from skyblend.runtime.logs import current, trace
 from skyblend.runtime.place import Runtime
+from skyblend.runtime.traces import span
 from skyblend.sources.contract import Source
 from skyblend.sources.registry import SOURCES
 
@@ -66,18 +67,20 @@ def collect(
     chosen = [one for one in _chosen(sources, source) if one.schedules]
     places = [place for place in known_places.read(runtime.storage).values() if place.collect]
     with (
-        trace() as trace_id,
+        trace(),
+        span("tick", places=len(places)) as recorded,
         nullcontext(http) if http else closing(session(runtime.settings)) as asked,
         ThreadPoolExecutor(max(1, len(chosen))) as pool,
     ):
         reannounce(runtime, clock(), sources=[n for n, one in sources.items() if one.schedules])
-        this = Tick(runtime, tick, asked, clock, trace_id)
+        this = Tick(runtime, tick, asked, clock, current().carried())
         each = [Collecting(this, one) for one in chosen]
         due = list(pool.map(lambda one: one.due(places), each))
         goes_over_bus = 0 < runtime.settings.fan_out < sum(map(len, due))
         act = Collecting.publish if goes_over_bus else Collecting.run
-        reports = tuple(pool.map(act, each, due))
-    return CollectReport(tick, trace_id, reports)
+        report = CollectReport(tick, current().trace, tuple(pool.map(act, each, due)))
+        recorded.note(objects=len(report.objects), failures=len(report.failures))
+    return report
 
 
 def _chosen(sources: Mapping[str, Source], name: str | None) -> Iterable[Source]:

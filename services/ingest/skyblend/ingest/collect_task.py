@@ -16,8 +16,9 @@ from skyblend.ingest.task import cut
 from skyblend.protos.v1.events_pb2 import CollectTask
 from skyblend.protos.v1.records_pb2 import Place
 from skyblend.runtime import places as known_places
-from skyblend.runtime.logs import trace
+from skyblend.runtime.logs import current, trace
 from skyblend.runtime.place import Runtime
+from skyblend.runtime.traces import span
 from skyblend.sources.contract import Schedule, Source
 from skyblend.sources.registry import SOURCES
 
@@ -45,10 +46,11 @@ def collect_task(
         _LOG.info("a task of %s %s came after its time", source.name, event.endpoint)
         return SourceReport(source.name)
     with (
-        trace() as trace_id,
+        trace(),
+        span("collect task", kind="consumer", source=source.name, endpoint=event.endpoint),
         nullcontext(http) if http else closing(session(runtime.settings)) as asked,
     ):
-        collecting = Collecting(Tick(runtime, tick, asked, clock, trace_id), source)
+        collecting = Collecting(Tick(runtime, tick, asked, clock, current().carried()), source)
         due = collecting.due_of(schedule, _places(runtime, event))
         return collecting.run_one(due)
 

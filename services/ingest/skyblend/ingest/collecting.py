@@ -22,6 +22,7 @@ from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.settings import Settings
 from skyblend.runtime.storage import create
+from skyblend.runtime.traces import span
 from skyblend.sources.contract import Request, Schedule, Source
 
 CALL = Limits(deadline=30.0, retries=1)
@@ -79,7 +80,7 @@ class Tick:
     time: datetime
     http: Http
     clock: Callable[[], datetime]
-    trace: str
+    trace: str  # as a message carries it
 
 
 class Collecting:
@@ -164,7 +165,8 @@ class Collecting:
             if not complete or (task.slot is None and not whole):
                 return None
             name = self._name(task, complete)
-            create(self._storage, name, raw.encode(answer for _, answer in complete))
+            with span("store raw", source=self._source.name, answers=len(complete)):
+                create(self._storage, name, raw.encode(answer for _, answer in complete))
             event = RawStored(object=name, source=self._source.name)
             event.received_at.CopyFrom(complete[0][1].fetch.received_at)
             return _StoredTask(name, announce(self._runtime, event), len(complete), whole)
@@ -185,7 +187,7 @@ class Collecting:
             return None
         try:
             with trace(self._tick.trace):
-                return fetch(self._tick.http, call, source=self._source.name, tick=self._tick.time)
+                return self._fetch(call)
         except Retry as failure:
             self._note(call.endpoint, failure)
             if failure.status in BUSY:
@@ -193,6 +195,13 @@ class Collecting:
         except Unusable as failure:
             self._note(call.endpoint, failure)
         return None
+
+    def _fetch(self, call: Request) -> RawAnswer:
+        source = self._source.name
+        with span("fetch", kind="client", source=source, endpoint=call.endpoint) as recorded:
+            answer = fetch(self._tick.http, call, source=source, tick=self._tick.time)
+            recorded.note(status=answer.fetch.status, bytes=len(answer.body))
+        return answer
 
     def _note(self, endpoint: str, failure: Exception) -> None:
         _LOG.warning("%s", failure, extra={"source": self._source.name, "endpoint": endpoint})

@@ -15,8 +15,8 @@ from skyblend.ingest import retries
 from skyblend.ingest.task import Task, Underway
 from skyblend.protos.v1.events_pb2 import CollectTask
 from skyblend.runtime import names
-from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime
+from skyblend.runtime.publishing import publish_all
 from skyblend.runtime.storage import Absent, Storage, update
 
 AGAIN = timedelta(minutes=10)
@@ -49,9 +49,7 @@ def publish(
 
     if tasks:
         update(runtime.storage, names.fan_out(source), change)
-    with trace() as trace_id:
-        events = [_event(source, task, tick) for task in ours]
-        return runtime.bus.publish_all(events, trace=trace_id)
+    return publish_all(runtime.bus, [_event(source, task, tick) for task in ours])
 
 
 def _event(source: str, task: Task, tick: datetime) -> CollectTask:

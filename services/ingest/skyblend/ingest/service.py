@@ -14,7 +14,7 @@ from skyblend.ingest.collect import CollectReport, SourceReport, collect
 from skyblend.ingest.collect_task import UnknownTask, collect_task
 from skyblend.protos.v1.events_pb2 import CollectTask
 from skyblend.protos.v1.records_pb2 import Place
-from skyblend.runtime import guards, metrics, names
+from skyblend.runtime import contexts, guards, health, metrics
 from skyblend.runtime.bus import ROUTES, push
 from skyblend.runtime.guards import Refusal, Refused
 from skyblend.runtime.logs import trace
@@ -60,7 +60,7 @@ def _collect(request: Request, runtime: Runtime) -> Response:
     source = given.get("source")
     if source is not None and source not in list(SOURCES):
         raise _bad("source", f"one of {', '.join(SOURCES)}", repr(source)[:80])
-    with trace(request.headers.get("X-Trace", "")[:64]):
+    with trace(_trace(request)):
         report = collect(runtime, tick, source=source)
     return _json(_collected(report), runtime)
 
@@ -81,12 +81,17 @@ def _collect_task(request: Request, runtime: Runtime) -> Response:
     return Response(status=204)
 
 
+def _trace(request: Request) -> str:
+    """The trace that the headers name, as it is carried; empty for a new one."""
+    return contexts.of_request(request.headers.get).carried()
+
+
 def _upload(request: Request, runtime: Runtime) -> Response:
     limit, length = runtime.settings.upload_limit, request.content_length
     if length is not None and length > limit:
         raise Refused(Refusal(413, "too large", str(uploads.TooLarge(limit))))
     query = request.args
-    with trace(request.headers.get("X-Trace", "")[:64]):
+    with trace(_trace(request)):
         try:
             stored = uploads.store(
                 runtime,
@@ -159,6 +164,8 @@ def _flag(given: str) -> bool:
 
 def _guard(request: Request, runtime: Runtime) -> None:
     """Raises Refused for whom the request may not come from."""
+    if health.is_probe(request.method, request.path):
+        return
     refusal = guards.check_request(
         request.method,
         request.headers,
@@ -217,8 +224,9 @@ def _health(_: Request, runtime: Runtime) -> Response:
 
 
 def _ready(_: Request, runtime: Runtime) -> Response:
-    """Ready where the bucket answers; else 503 of `respond`."""
-    runtime.storage.generation(names.PLACES)
+    """Ready where the bucket answers."""
+    if (reason := health.trouble(runtime.storage)) is not None:
+        raise Refused(Refusal(503, "not ready", reason))
     return _json({"status": "ok"}, runtime)
 
 

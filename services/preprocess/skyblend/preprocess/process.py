@@ -20,8 +20,10 @@ from skyblend.protos.v1.events_pb2 import RawStored, RecordsReady
 from skyblend.runtime import metrics, names
 from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime
+from skyblend.runtime.publishing import publish
 from skyblend.runtime.tables import Query, View
 from skyblend.runtime.tables.compact import supersede
+from skyblend.runtime.traces import span
 
 ASKED = 1 << 16  # rows that are compared with the tables at once
 LOG = logging.getLogger(__name__)
@@ -31,36 +33,44 @@ def process(runtime: Runtime, event: RawStored, *, now: datetime, force: bool = 
     """Decode the raw object of an event, write what it holds and publish RecordsReady; one that is
     done is decoded again only with `force`. Bad content becomes quarantine entries; raises
     StorageError for our own trouble."""
-    with trace() as trace_id:
+    with trace(), span("process", kind="consumer") as recorded:
         source = origin(runtime.storage, event.object)
         done = None if force else read_mark(runtime.storage, event.object)
         if done is None or done.stated != source.stated:
             done = _decode(runtime, source, now=now)
             write_mark(runtime.storage, done)
             _report(done)
-        runtime.bus.publish(_ready(done), trace=trace_id)
+        recorded.note(source=done.source, forecasts=done.forecasts, quarantined=done.quarantined)
+        publish(runtime.bus, _ready(done))
     return done
 
 
 def _decode(runtime: Runtime, source: Origin, *, now: datetime) -> Processed:
     limits = Limits(member=runtime.settings.member_limit, unpacked=runtime.settings.unpacked_limit)
     with intake(runtime.storage, source) as taken:
-        with runtime.storage.open(source.raw) as stream:
-            for member in members(source, stream, limits):
-                taken.take(member)
-        taken.finish()
+        with span("decode"):
+            with runtime.storage.open(source.raw) as stream:
+                for member in members(source, stream, limits):
+                    taken.take(member)
+            taken.finish()
         _write(runtime, source, taken)
         return _processed(runtime, source, taken, now=now)
 
 
 def _write(runtime: Runtime, source: Origin, taken: Intake) -> None:
+    with span("write records"):
+        _write_files(runtime, source, taken)
+    with span("latest", places=len(taken.latest.places)):
+        taken.latest.write()
+
+
+def _write_files(runtime: Runtime, source: Origin, taken: Intake) -> None:
     _write_records(runtime, FORECASTS, names.forecasts(source.raw, source.day), taken)
     _write_records(runtime, OBSERVATIONS, names.observations(source.raw, source.day), taken)
     supersede(runtime.storage, source.raw, source.day)
     if source.is_upload:
         taken.places.register(runtime.storage, taken.entries)
     quarantine.write(runtime.storage, source.raw, taken.entries.finished())
-    taken.latest.write()
 
 
 def _write_records(runtime: Runtime, kind: str, name: str, taken: Intake) -> None:

@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 from flask import Request, Response
 from skyblend.preprocess.process import process
 from skyblend.protos.v1.events_pb2 import RawStored
-from skyblend.runtime import guards, metrics, names
+from skyblend.runtime import guards, health, metrics, names
 from skyblend.runtime.bus import ROUTES, push
 from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime
@@ -34,19 +34,23 @@ def respond(request: Request, runtime: Runtime) -> Response:
 
 
 def _answer(request: Request, runtime: Runtime) -> Response:
-    _refuse_if(
-        guards.check_request(
-            request.method,
-            request.headers,
-            access=runtime.access,
-            allowed=runtime.settings.allowed_hosts,
-        )
-    )
+    _guard(request, runtime)
     if request.path == PUSH and request.method == "POST":
         return _pushed(request, runtime)
     if request.path in _GETS and request.method == "GET":
         return _GETS[request.path](runtime)
     raise guards.Refused(guards.Refusal(404, "not found", f"{request.method} {request.path[:80]}"))
+
+
+def _guard(request: Request, runtime: Runtime) -> None:
+    """All guards; a probe passes none."""
+    if not health.is_probe(request.method, request.path):
+        allowed = runtime.settings.allowed_hosts
+        _refuse_if(
+            guards.check_request(
+                request.method, request.headers, access=runtime.access, allowed=allowed
+            )
+        )
 
 
 def _pushed(request: Request, runtime: Runtime) -> Response:
@@ -92,10 +96,8 @@ def _health(_: Runtime) -> Response:
 
 def _ready(runtime: Runtime) -> Response:
     """Ready where the bucket answers."""
-    try:
-        runtime.storage.generation(names.PLACES)
-    except (StorageError, OSError) as error:
-        raise guards.Refused(guards.Refusal(503, "not ready", type(error).__name__)) from error
+    if (reason := health.trouble(runtime.storage)) is not None:
+        raise guards.Refused(guards.Refusal(503, "not ready", reason))
     return _health(runtime)
 
 

@@ -21,6 +21,7 @@ from skyblend.runtime import metrics, names
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.places import read as read_places
 from skyblend.runtime.storage import Absent, Storage, update
+from skyblend.runtime.traces import span
 
 __all__ = ["IssueReport", "Issuer", "issue", "issue_place", "publish"]
 
@@ -58,9 +59,11 @@ class Issuer:
 
     def issue(self, *, now: datetime, places: Collection[str] | None = None) -> IssueReport:
         """One cycle; raises LedgerError where the ledger cannot be continued."""
-        with self._cycle:
+        with self._cycle, span("issue") as recorded:
             self._catch_up()
-            return self._issue(now, places)
+            report = self._issue(now, places)
+            recorded.note(issued=len(report.issued), unchanged=len(report.unchanged))
+            return report
 
     def _issue(self, now: datetime, only: Collection[str] | None) -> IssueReport:
         made: list[Issued] = []

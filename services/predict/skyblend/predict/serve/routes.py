@@ -10,7 +10,6 @@ from typing import Any, BinaryIO, Final, cast
 
 import orjson
 from flask import Flask, Response, request, send_from_directory
-from google.protobuf.message import DecodeError
 from prometheus_client import CONTENT_TYPE_LATEST
 from skyblend.predict.serve import page
 from skyblend.predict.serve.answer import describe
@@ -18,13 +17,14 @@ from skyblend.predict.serve.forecasts import Forecasts
 from skyblend.predict.serve.issue import Issuer, IssueReport
 from skyblend.predict.serve.security import SECURITY
 from skyblend.protos.v1.events_pb2 import ModelPromoted, RecordsReady
-from skyblend.runtime import logs, names, places
+from skyblend.runtime import contexts, health, logs, names
 from skyblend.runtime.bus import ROUTES
 from skyblend.runtime.bus.push import BadPush, decode
 from skyblend.runtime.guards import Refusal, Refused, check_request, problem, read_body
 from skyblend.runtime.metrics import REQUESTS, exposition
 from skyblend.runtime.place import Runtime
-from skyblend.runtime.storage import Absent, StorageError
+from skyblend.runtime.storage import Absent
+from skyblend.runtime.traces import span
 from werkzeug.exceptions import HTTPException
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -82,7 +82,9 @@ class _Endpoints:
 
     def guard(self) -> tuple[bytes, int, dict[str, str]] | None:
         """The Host of every request; the credential and the content type of one that changes
-        something."""
+        something; a probe passes none."""
+        if health.is_probe(request.method, request.path):
+            return None
         access, allowed = self._runtime.access, self._runtime.settings.allowed_hosts
         refusal = check_request(request.method, request.headers, access=access, allowed=allowed)
         return problem(refusal) if refusal else None
@@ -133,9 +135,9 @@ class _Endpoints:
         return _json({"status": "ok", "simulated": self._is_simulated})
 
     def ready(self) -> Response:
-        if (reason := self._not_ready()) is not None:
-            refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not ready", reason)
-            raise Refused(refusal)
+        """Ready where the bucket answers, also before the first issue: its order is a request."""
+        if (reason := health.trouble(self._runtime.storage)) is not None:
+            raise Refused(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "not ready", reason))
         return _json({"status": "ready", "simulated": self._is_simulated})
 
     def metrics(self) -> Response:
@@ -147,7 +149,7 @@ class _Endpoints:
         """Issue every place now. The scheduler's `tick` is checked and no more: a late tick issues
         nothing in the past, and a repeated one finds nothing changed."""
         _check_tick(_body())
-        with logs.trace():
+        with logs.trace(contexts.of_request(request.headers.get).carried()):
             report = report_row(self._issue(now=self._now()))
         return _json({"simulated": self._is_simulated, **report})
 
@@ -155,7 +157,7 @@ class _Endpoints:
         push = decode(_body())
         if not isinstance(push.event, RecordsReady):
             raise BadPush("message.attributes.type", "RecordsReady", push.type)
-        with logs.trace(push.trace):
+        with logs.trace(push.trace), span("records ready", kind="consumer"):
             if push.event.latest_places:
                 self._issue(now=self._now(), only=frozenset(push.event.latest_places))
         return Response(status=HTTPStatus.NO_CONTENT)
@@ -164,7 +166,7 @@ class _Endpoints:
         push = decode(_body())
         if not isinstance(push.event, ModelPromoted):
             raise BadPush("message.attributes.type", "ModelPromoted", push.type)
-        with logs.trace(push.trace):
+        with logs.trace(push.trace), span("model promoted", kind="consumer"):
             self._issuer.champions.forget()
             self._issue(now=self._now())
         return Response(status=HTTPStatus.NO_CONTENT)
@@ -189,16 +191,6 @@ class _Endpoints:
             )
             raise Refused(refusal)
         return issued
-
-    def _not_ready(self) -> str | None:
-        storage = self._runtime.storage
-        try:
-            if next(iter(storage.list(names.ISSUED)), None) is not None:
-                return None
-            count = len(places.read(storage))
-        except (StorageError, DecodeError, OSError, ValueError) as error:
-            return f"the storage cannot be read: {error}"
-        return f"no forecast has been issued yet ({count} places are configured)"
 
 
 def report_row(report: IssueReport) -> Json:

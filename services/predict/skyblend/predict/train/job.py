@@ -18,8 +18,8 @@ from skyblend.predict.train.skill import skill
 from skyblend.predict.train.threads import one_thread
 from skyblend.protos.v1.events_pb2 import ModelPromoted
 from skyblend.runtime import names, places
-from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime
+from skyblend.runtime.publishing import publish
 from skyblend.runtime.storage import Absent, Storage
 
 _LOG = logging.getLogger(__name__)
@@ -109,8 +109,7 @@ def _publish(runtime: Runtime, trained: Trained, champion: Model | None) -> str:
         return ""
     event = ModelPromoted(model_id=published.model_id, variables=[trained.history.series.variable])
     event.promoted_at.FromMicroseconds(trained.at)
-    with trace() as trace_id:
-        runtime.bus.publish(event, trace=trace_id)
+    publish(runtime.bus, event)
     return published.model_id
 
 

@@ -1,0 +1,27 @@
+"""What a probe asks: /health (the process answers; nothing is called) and /ready (the bucket
+answers).
+
+A probe comes from the machine that runs us, without credentials and with our address as its Host,
+so both are open. They tell nothing else.
+"""
+
+from skyblend.runtime import logs, names
+from skyblend.runtime.storage import Storage, StorageError
+
+PROBES = frozenset({"/health", "/ready"})
+_LONGEST_REASON = 300  # characters
+
+
+def is_probe(method: str, path: str) -> bool:
+    """Whether a request is a probe's."""
+    return method in ("GET", "HEAD") and path in PROBES
+
+
+def trouble(storage: Storage) -> str | None:
+    """Why the service is not ready, None where it is."""
+    try:
+        storage.generation(names.PLACES)
+    except (StorageError, OSError) as error:
+        told = logs.masked(str(error))[:_LONGEST_REASON]
+        return f"the storage cannot be read: {type(error).__name__}: {told}"
+    return None
