@@ -50,10 +50,16 @@ class Loading:
     """Loads what is pending of one table."""
 
     def __init__(
-        self, connection: Connection, storage: Storage, kind: Kind, *, wait: float = WAIT
+        self,
+        connection: Connection,
+        storage: Storage,
+        kind: Kind,
+        *,
+        wait: float = WAIT,
+        uris: int = manifests.URIS,
     ) -> None:
         self._connection, self._storage, self._kind = connection, storage, kind
-        self._wait = wait
+        self._wait, self._uris = wait, uris
 
     def run(self) -> Loaded:
         """Carry on with the manifest that is under way, else make one of what is pending. Raises
@@ -90,7 +96,7 @@ class Loading:
     def _gathered(self) -> tuple[list[Entry], Loaded]:
         """What is noted, as far as one load job may take it; what is refused stays noted."""
         noted = list(notes.notes(self._storage, self._kind.prefix))
-        examined = _beside(self._examine, noted[: manifests.URIS])
+        examined = _beside(self._examine, noted[: self._uris])
         refused = tuple(one.refusal for one in examined if one.refusal)
         for refusal in refused:
             LOG.error("not loaded: %s", refusal)

@@ -1,0 +1,501 @@
+"""Load jobs into BigQuery, with the real client against our own small server: repeated, broken off,
+failed, lost, and by several loaders at once, the rows are those of the record objects."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bigquery_server import BigQueryServer, serving
+from skyblend.runtime import names
+from skyblend.runtime.settings import Settings
+from skyblend.runtime.storage.memory import MemoryStorage
+from skyblend.runtime.tables import Loaded, Query, TablesError, columns
+from skyblend.runtime.tables.bigquery import BigQueryTables, loading, schema, tables
+from skyblend.runtime.tables.bigquery.connection import Connection
+from skyblend.runtime.tables.bigquery.loading import Loading
+
+T0 = datetime(2026, 11, 20, tzinfo=UTC)
+A, B = [1.0, 2.0], [3.0]
+FORECASTS = schema.kinds()[0]
+STEP = 1 if os.environ.get("SKYBLEND_PROVE") else 3
+DAY = f"{names.FORECASTS}2026-11-20/"
+
+
+def settings(**given: Any) -> Settings:
+    return Settings(
+        storage="gcs", tables="bigquery", bucket="b", project="p", dataset="d", auth="none", **given
+    )
+
+
+def parquet(raw: str, values: list[float], *, day: int = 0) -> bytes:
+    """The forecasts of one raw object, an hour apart from midnight of a day."""
+    start = T0 + timedelta(days=day)
+    rows = [
+        {
+            "source": "x", "model": "m", "member": "", "place_id": "P", "issued_at": start,
+            "valid_at": start + timedelta(hours=hour), "period": 0, "known_at": start,
+            "received_at": start, "raw": raw, "flags": [], "temperature_2m": value,
+        }
+        for hour, value in enumerate(values)
+    ]  # fmt: skip
+    return written(pa.Table.from_pylist(rows, schema=columns.forecasts()))
+
+
+def written(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return sink.getvalue().to_pybytes()
+
+
+class Bucket(MemoryStorage):
+    """A bucket with record objects, and the tables that are told of them."""
+
+    tables: BigQueryTables
+
+    def put(self, name: str, values: list[float], *, day: int = 0) -> None:
+        self.write(f"{DAY}{name}.parquet", parquet(f"raw/x/{name}.pb", values, day=day))
+        self.tables.load(f"{DAY}{name}.parquet")
+
+    def remove(self, name: str) -> None:
+        self.tables.unload(f"{DAY}{name}.parquet")
+        self.delete(f"{DAY}{name}.parquet")
+
+    def object(self, uri: str) -> bytes:
+        return self.read(uri.removeprefix("gs://b/")).data
+
+    def state(self) -> list[str]:
+        """What stands of loading: notes and the manifest."""
+        found = [*self.list(names.PENDING), *self.list(names.LOADING)]
+        return [listed.name for listed in found]
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket()
+
+
+@pytest.fixture
+def server(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[BigQueryServer]:
+    with serving(bucket.object) as running:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", running.url)
+        bucket.tables = BigQueryTables(settings(), bucket)
+        with closing(bucket.tables.connection.client):
+            yield running
+
+
+def rows(name: str, values: list[float]) -> list[tuple[str, float]]:
+    return [(f"raw/x/{name}.pb", value) for value in values]
+
+
+def steps(server: BigQueryServer) -> list[str]:
+    """The jobs that were begun, as attempt and step: `0_load`."""
+    return ["_".join(name.split("_")[-2:]) for name in server.begun]
+
+
+def test_what_is_noted_is_loaded_by_one_job_and_put_in_place_by_another(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    bucket.put("a", A)
+    bucket.put("b", B, day=1)
+    assert bucket.tables.load_pending() == Loaded(objects=2, rows=3)
+    assert server.rows("forecasts") == rows("a", A) + rows("b", B)
+    assert steps(server) == ["0_load", "0_replace"]
+    assert bucket.state() == []
+    assert list(server.tables) == ["forecasts"]  # no staging table is left
+    assert bucket.tables.load_pending() == Loaded()
+    assert len(server.begun) == 2
+
+
+def test_the_table_is_partitioned_by_day_and_wants_a_bound(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    bucket.put("a", A)
+    bucket.tables.load_pending()
+    table = server.tables["forecasts"]
+    assert table["timePartitioning"] == {"type": "DAY", "field": "valid_at"}
+    assert table["requirePartitionFilter"] is True
+    assert table["clustering"] == {"fields": ["place_id", "source"]}
+    assert [one["name"] for one in table["schema"]["fields"]] == columns.forecasts().names
+
+
+def test_a_staging_table_that_is_left_goes_by_itself(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    bucket.put("a", A)
+    server.trouble.failing["query"] = ["out of luck"] * loading.ATTEMPTS
+    with pytest.raises(TablesError):
+        bucket.tables.load_pending()
+    (staging,) = (table for name, table in server.tables.items() if name != "forecasts")
+    in_three_days = (datetime.now(UTC) + timedelta(days=3)).timestamp()
+    assert abs(int(staging["expirationTime"]) / 1000 - in_three_days) < 3600
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        ("load", ["0_load", "1_load", "1_replace"]),
+        ("query", ["0_load", "0_replace", "1_load", "1_replace"]),
+    ],
+)
+def test_a_failed_job_is_tried_again_under_the_next_number(
+    bucket: Bucket, server: BigQueryServer, step: str, expected: list[str]
+) -> None:
+    server.trouble.failing[step] = ["The job exceeded its luck"]
+    bucket.put("a", A)
+    assert bucket.tables.load_pending() == Loaded(objects=1, rows=2)
+    assert steps(server) == expected
+    assert server.rows("forecasts") == rows("a", A)
+
+
+def test_what_fails_again_and_again_is_told_and_goes_on_in_the_next_run(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    server.trouble.failing["load"] = ["no luck"] * 3
+    bucket.put("a", A)
+    with pytest.raises(TablesError, match="3 attempts to load forecasts failed, last: no luck"):
+        bucket.tables.load_pending()
+    bucket.put("b", B)
+    assert bucket.tables.load_pending() == Loaded(objects=2, rows=3)
+    assert steps(server)[-2:] == ["3_load", "3_replace"]
+    assert server.rows("forecasts") == rows("a", A) + rows("b", B)
+    bucket.put("c", B)
+    bucket.tables.load_pending()
+    assert steps(server)[-2:] == ["0_load", "0_replace"]
+
+
+def test_content_a_then_b_then_a_is_loaded_three_times(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    for content in (A, B, A):
+        bucket.put("a", content)
+        assert bucket.tables.load_pending().objects == 1
+        assert server.rows("forecasts") == rows("a", content)
+    assert len(set(server.begun)) == 6
+    assert server.repeats == 0
+    deleting = [text for text in server.statements if "DELETE" in text]
+    assert len(deleting) == 2  # there was nothing to delete at first
+
+
+def test_a_replay_that_gives_other_days_leaves_no_row_behind(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    for day in (0, 5, 2):
+        bucket.put("a", A, day=day)
+        bucket.tables.load_pending()
+        assert server.rows("forecasts", "DISTINCT DAY(valid_at)") == [(20 + day,)]
+
+
+def test_a_replay_that_gives_no_rows_takes_them_out(bucket: Bucket, server: BigQueryServer) -> None:
+    bucket.put("a", A)
+    bucket.put("b", B)
+    bucket.tables.load_pending()
+    bucket.remove("a")
+    assert bucket.tables.load_pending() == Loaded(removed=1)
+    assert server.rows("forecasts") == rows("b", B)
+    assert steps(server)[2:] == ["0_replace"]  # there is nothing to load
+    assert not bucket.generation(names.loaded(f"{DAY}a.parquet"))
+    bucket.put("a", B)
+    bucket.tables.load_pending()
+    assert server.rows("forecasts") == rows("a", B) + rows("b", B)
+
+
+def test_what_was_never_loaded_is_taken_out_without_a_job(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    bucket.put("a", A)
+    bucket.remove("a")
+    assert bucket.tables.load_pending() == Loaded(removed=1)
+    assert server.begun == []
+    assert bucket.state() == []
+
+
+def test_an_object_that_is_gone_without_a_word_loses_its_rows(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    bucket.put("a", A)
+    bucket.tables.load_pending()
+    bucket.put("a", B)
+    bucket.delete(f"{DAY}a.parquet")
+    assert bucket.tables.load_pending() == Loaded(removed=1)
+    assert server.rows("forecasts") == []
+
+
+def test_only_the_rows_of_the_object_itself_and_its_members_go(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    for name, raw in (("f", "raw/uploads/f#one.csv"), ("f2", "raw/uploads/f2")):
+        bucket.write(f"{DAY}{name}.parquet", parquet(raw, A))
+        bucket.tables.load(f"{DAY}{name}.parquet")
+    bucket.tables.load_pending()
+    bucket.remove("f")
+    bucket.tables.load_pending()
+    assert server.rows("forecasts", "DISTINCT raw") == [("raw/uploads/f2",)]
+
+
+def test_a_job_whose_answer_was_lost_is_found_again(bucket: Bucket, server: BigQueryServer) -> None:
+    server.trouble.lost_answers = 2  # of the load and of the transaction
+    bucket.put("a", A)
+    assert bucket.tables.load_pending() == Loaded(objects=1, rows=2)
+    assert (steps(server), server.repeats) == (["0_load", "0_replace"], 2)
+    assert server.rows("forecasts") == rows("a", A)
+
+
+def test_a_job_that_runs_is_left_to_the_next_run(bucket: Bucket, server: BigQueryServer) -> None:
+    bucket.put("a", A)
+    server.trouble.held = True
+    told = Loading(bucket.tables.connection, bucket, FORECASTS, wait=0).run()
+    assert told == Loaded(left=1)
+    bucket.put("b", B)
+    server.trouble.held = False
+    assert bucket.tables.load_pending() == Loaded(objects=1, rows=2)  # what was under way
+    assert bucket.tables.load_pending() == Loaded(objects=1, rows=1)
+    assert server.rows("forecasts") == rows("a", A) + rows("b", B)
+
+
+def test_a_newer_note_is_not_cleared_by_an_older_load(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    bucket.put("a", A)
+    server.trouble.held = True
+    Loading(bucket.tables.connection, bucket, FORECASTS, wait=0).run()
+    bucket.put("a", B)
+    server.trouble.held = False
+    bucket.tables.load_pending()
+    assert bucket.state() == [names.pending(f"{DAY}a.parquet")]
+    bucket.tables.load_pending()
+    assert server.rows("forecasts") == rows("a", B)
+    assert bucket.state() == []
+
+
+def test_more_than_a_load_job_takes_waits_for_the_next_run(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    for number in range(5):
+        bucket.put(f"{number}", B)
+    loader = Loading(bucket.tables.connection, bucket, FORECASTS, uris=2)
+    told = [loader.run() for _ in range(4)]
+    assert [(one.objects, one.left) for one in told] == [(2, 3), (2, 1), (1, 0), (0, 0)]
+    assert len(server.rows("forecasts")) == 5
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Mortal:
+    """Counts what is called of anything; at a chosen call the process ends, before or after it."""
+
+    def __init__(self, last: int, *, after: bool) -> None:
+        self.left, self.after = last, after
+        self._lock = threading.Lock()
+
+    def call(self, do: Any, *given: Any, **named: Any) -> Any:
+        with self._lock:
+            self.left -= 1
+            dying = self.left == 0
+        if self.left < 0 or (dying and not self.after):
+            raise Killed
+        answer = do(*given, **named)
+        if dying:
+            raise Killed
+        return answer
+
+
+class Calls:
+    """Something whose methods are called through a Mortal."""
+
+    def __init__(self, of: Any, mortal: Mortal) -> None:
+        self._of, self._mortal = of, mortal
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._of, name)
+        if not callable(found):
+            return found
+        return lambda *given, **named: self._mortal.call(found, *given, **named)
+
+
+def mortal_loading(bucket: Bucket, last: int, *, after: bool) -> Loading:
+    mortal = Mortal(last, after=after)
+    connection = Connection(settings())
+    connection.client = Calls(bucket.tables.connection.client, mortal)  # type: ignore[assignment]
+    return Loading(connection, Calls(bucket, mortal), FORECASTS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_kill_at_any_call_is_mended_by_the_next_run(
+    bucket: Bucket, server: BigQueryServer, after: bool
+) -> None:
+    """One object is new, one is replaced, one goes; a third of the calls, all of them in a
+    proof."""
+    new: list[tuple[str, float]] = []
+    for last in range(1, 200, STEP):
+        bucket.put("a", A, day=last % 2)
+        bucket.put("b", A)
+        bucket.tables.load_pending()
+        bucket.put(f"new{last}", B)
+        bucket.put("a", B, day=(last + 1) % 2)
+        bucket.remove("b")
+        new += rows(f"new{last}", B)
+        killed = False
+        try:
+            mortal_loading(bucket, last, after=after).run()
+        except Killed:
+            killed = True
+        bucket.tables.load_pending()
+        bucket.tables.load_pending()  # the first one may have carried on with what was under way
+        assert server.rows("forecasts") == sorted(rows("a", B) + new), last
+        assert bucket.state() == []
+        assert list(server.tables) == ["forecasts"], last
+        if not killed:
+            break
+    assert not killed
+    assert last > 20
+
+
+def test_a_loader_that_stalls_changes_nothing_that_came_later(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    """It is held up between its load and its transaction while others load newer content."""
+    reached, go_on = threading.Event(), threading.Event()
+    connection = Connection(settings())
+    client = bucket.tables.connection.client
+
+    class Stalling:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(client, name)
+
+        def query(self, *given: Any, **named: Any) -> Any:
+            reached.set()
+            assert go_on.wait(30)
+            return client.query(*given, **named)
+
+    connection.client = Stalling()  # type: ignore[assignment]
+    bucket.put("a", A)
+    with ThreadPoolExecutor(1) as thread:
+        stalled = thread.submit(Loading(connection, bucket, FORECASTS).run)
+        assert reached.wait(30)
+        bucket.put("a", B)
+        assert bucket.tables.load_pending().objects == 1  # finishes what is under way
+        assert bucket.tables.load_pending().objects == 1
+        assert server.rows("forecasts") == rows("a", B)
+        go_on.set()
+        stalled.result(30)
+    assert server.rows("forecasts") == rows("a", B)
+    assert bucket.state() == []
+
+
+def test_loaders_at_once_do_the_same_thing_once(bucket: Bucket, server: BigQueryServer) -> None:
+    def load(_: int) -> None:
+        for _ in range(3):
+            BigQueryTables(settings(), bucket).load_pending()
+
+    with ThreadPoolExecutor(4) as threads:
+        done = threads.map(load, range(4))
+        for number in range(6):
+            bucket.put("a", A if number % 2 else B, day=number)
+            bucket.put(f"{number}", B)
+        list(done)
+    bucket.tables.load_pending()
+    bucket.tables.load_pending()
+    expected = rows("a", A) + [r for n in range(6) for r in rows(f"{n}", B)]
+    assert server.rows("forecasts") == sorted(expected)
+    assert len(server.begun) == len(set(server.begun))
+    assert bucket.state() == []
+
+
+def test_an_unknown_column_is_refused_by_its_name_and_the_others_are_loaded(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    bucket.put("a", A)
+    table = pq.read_table(pa.BufferReader(parquet("raw/x/new.pb", B)))
+    soil = table.append_column("soil_temperature", pa.array([1.0]))
+    text = table.set_column(6, "period", pa.array(["0"]))
+    for name, content in (("soil", written(soil)), ("text", written(text)), ("none", b"PAR?")):
+        bucket.write(f"{DAY}{name}.parquet", content)
+        bucket.tables.load(f"{DAY}{name}.parquet")
+    told = bucket.tables.load_pending()
+    assert (told.objects, told.left, len(told.refused)) == (1, 0, 3)
+    none, soil_, text_ = told.refused
+    assert none.startswith(f"{DAY}none.parquet: expected a Parquet file")
+    assert soil_ == (
+        f"{DAY}soil.parquet: column soil_temperature is not known to the table forecasts: a newer "
+        "version of Skyblend wrote it, deploy that one"
+    )
+    assert text_ == f"{DAY}text.parquet: column period: expected INTEGER, got STRING"
+    assert server.rows("forecasts") == rows("a", A)
+    assert len(bucket.tables.load_pending().refused) == 3  # it stays noted
+
+
+def test_a_column_that_the_table_lacks_is_added_before_a_load(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    connection = bucket.tables.connection
+    older = schema.Kind("forecasts", FORECASTS.prefix, FORECASTS.shape, FORECASTS.schema.remove(20))
+    tables.prepare(connection, older)
+    assert "wind_gusts_10m" not in str(server.tables["forecasts"])
+    bucket.put("a", A)
+    bucket.tables.load_pending()
+    assert "wind_gusts_10m" in str(server.tables["forecasts"])
+    assert server.rows("forecasts") == rows("a", A)
+
+
+def test_a_table_of_a_newer_version_is_not_loaded(bucket: Bucket, server: BigQueryServer) -> None:
+    newer = FORECASTS.schema.append(pa.field("soil_temperature", pa.float64()))
+    kind = schema.Kind("forecasts", FORECASTS.prefix, FORECASTS.shape, newer)
+    tables.prepare(bucket.tables.connection, kind)
+    bucket.put("a", A)
+    with pytest.raises(TablesError, match="expected no column soil_temperature, got one"):
+        bucket.tables.load_pending()
+    assert server.begun == []
+
+
+def test_a_query_above_the_limit_is_refused_with_its_bytes(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    bucket.put("a", A)
+    bucket.tables.load_pending()
+    capped = BigQueryTables(settings(query_limit=1 << 20), bucket)
+    server.bytes = 10 << 20
+    expected = "would bill 10485760 bytes for this query, more than SKYBLEND_QUERY_LIMIT=1048576"
+    with closing(capped.connection.client), pytest.raises(TablesError, match=expected):
+        capped.forecasts(Query())
+
+
+def test_a_dry_run_tells_the_bytes_and_begins_no_job(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    assert bucket.tables.forecasts_bytes(Query()) == 0  # there is no table yet
+    bucket.put("a", A)
+    bucket.tables.load_pending()
+    server.bytes = 12345
+    assert bucket.tables.forecasts_bytes(Query()) == 12345
+    assert bucket.tables.observations_bytes(Query()) == 0
+    assert len(server.begun) == 2
+
+
+def test_what_was_loaded_is_kept_as_days_and_raw_objects(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    bucket.put("a", A)
+    bucket.tables.load_pending()
+    kept = json.loads(bucket.read(names.loaded(f"{DAY}a.parquet")).data)
+    assert kept == {"first": "2026-11-20", "last": "2026-11-20", "raws": ["raw/x/a.pb"]}
+
+
+def test_a_bigquery_that_does_not_answer_is_told_in_one_line(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:9")
+    unreachable = BigQueryTables(settings(), bucket)
+    with closing(unreachable.connection.client), pytest.raises(TablesError) as caught:
+        unreachable.forecasts(Query())
+    assert str(caught.value).startswith("BigQuery, looking for the table forecasts: ")
+    assert "\n" not in str(caught.value)
