@@ -21,7 +21,8 @@ resource "google_storage_bucket" "data" {
     enabled = true
   }
 
-  # A deleted object, or old version, can be restored for a week, also after a mistake with this file.
+  # A deleted object, or old version, can be restored for a week, also after a mistake with this file. With 1,000 places
+  # and 5 providers this and the 3 days below keep some 40 GB of old latest/ objects, less than a euro a month.
   soft_delete_policy {
     retention_duration_seconds = 604800
   }

@@ -227,6 +227,18 @@ resource "google_storage_bucket_iam_member" "operators" {
   member   = each.value
 }
 
+# A file for uploads/ comes from an operator's machine straight into the bucket.
+resource "google_storage_bucket_iam_member" "operators_upload" {
+  for_each = local.operators
+  bucket   = google_storage_bucket.data.name
+  role     = "roles/storage.objectCreator"
+  member   = each.value
+  condition {
+    title      = "only uploads"
+    expression = "resource.name.startsWith('${local.objects}uploads/')"
+  }
+}
+
 # `skyblend dead-letters`: take them from their subscription, publish them again.
 resource "google_pubsub_subscription_iam_member" "operators" {
   for_each     = local.operators

@@ -122,17 +122,18 @@ resource "google_cloud_run_v2_service" "this" {
         startup_cpu_boost = true
       }
 
-      # Started once the server listens and the settings are good.
+      # A revision whose settings are wrong, or whose account cannot read the bucket, fails its deployment instead of
+      # taking traffic. A first answer takes a few seconds of processor time; 60 s is a start that hangs.
       startup_probe {
         period_seconds    = 2
         timeout_seconds   = 2
         failure_threshold = 30
         http_get {
-          path = "/health"
+          path = "/ready"
         }
       }
-      # A server that answers nothing for a minute and a half is started anew. /ready is not asked here: a bucket in
-      # trouble is no reason to start anew.
+      # A server that answers nothing for a minute and a half is started anew; not sooner, since all its threads may be
+      # busy with long messages. /ready is not asked here: a bucket in trouble is no reason to start anew.
       liveness_probe {
         period_seconds    = 30
         timeout_seconds   = 5

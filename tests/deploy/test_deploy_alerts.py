@@ -116,7 +116,7 @@ def calls(path: Path) -> Iterator[tuple[str, str, set[str]]]:
             for inner in (ast.walk(extra) if extra else ())
             if isinstance(inner, ast.Dict)
             for key in inner.keys
-            if isinstance(key, ast.Constant)
+            if isinstance(key, ast.Constant) and isinstance(key.value, str)
         }
         yield LEVELS[node.func.attr], str(message), fields
 

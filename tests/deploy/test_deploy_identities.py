@@ -1,4 +1,5 @@
-"""Who may do what in deploy/gcp: each account has the rights that docs/deploy.md tells, no others."""
+"""Who may do what in deploy/gcp: each account has the rights that docs/deploy.md tells, and no
+others."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
-"""What deploy/gcp tells the services: every variable is a setting, and the settings are accepted."""
+"""What deploy/gcp tells the services: every variable is a setting, and the settings are
+accepted."""
 
 import re
 from typing import Any
