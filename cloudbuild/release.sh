@@ -3,11 +3,10 @@
 # a smoke test of it, all traffic to it, a smoke test of the service. Whatever fails, the revision that
 # served before has all traffic again and this one has none. Identity, settings, scaling and probes
 # are Terraform's (deploy/gcp); only image and traffic change here.
-# usage: release.sh SERVICE IMAGE@sha256:DIGEST REGION ACCOUNT TAG PATH...
-#   ACCOUNT may call the service and make an identity token for itself; TAG names the candidate's address;
-#   each PATH must be answered with a success.
+# usage: release.sh SERVICE IMAGE@sha256:DIGEST REGION ACCOUNT TAG
+#   ACCOUNT may call the service and make an identity token for itself; TAG names the candidate's address.
 set -Eeuo pipefail
-service=$1 image=$2 region=$3 account=$4 tag=$5 paths=("${@:6}")
+service=$1 image=$2 region=$3 account=$4 tag=$5
 
 describe() { # FORMAT: a line for each part of the traffic
     gcloud run services describe "$service" --region="$region" --flatten='status.traffic[]' --format="value($1)"
@@ -17,8 +16,8 @@ move() { # where traffic and tags go
     gcloud run services update-traffic "$service" --region="$region" --quiet "$@"
 }
 
-smoke() { # URL
-    for path in "${paths[@]}"; do
+smoke() { # URL: it is alive, and reaches its bucket
+    for path in /health /ready; do
         # A header on standard input, for arguments can be read by other processes. A new address is refused
         # for some seconds, until every front end knows it.
         curl --silent --show-error --fail --output /dev/null --max-time 60 --retry 12 --retry-delay 5 \

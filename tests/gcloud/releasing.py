@@ -86,7 +86,6 @@ class Release:
             [
                 *("bash", ROOT / "cloudbuild" / "release.sh", "skyblend-ingest", image),
                 *("europe-west1", "build@example", "candidate-abc1234"),
-                *("/health", "/ready"),
             ],
             env={
                 "PATH": f"{folder}:{os.environ['PATH']}",
