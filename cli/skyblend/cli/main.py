@@ -22,6 +22,7 @@ COMMANDS = {
     "places": ("places", "Import, add and list the places that forecasts are made for."),
     "upload": ("upload", "Take in archives and files of forecasts and observations."),
     "decode": ("decode", "Show the records of a provider's answer as JSON lines."),
+    "load": ("load", "Load into BigQuery what waits there; elsewhere nothing ever waits."),
     "train": ("train", "Fit the models on what is known, and promote those that are better."),
     "backtest": ("backtest", "Forecast a past period with only what was known then."),
     "forecast": ("forecast", "The blended forecast of a place, now or as it would have been."),
@@ -29,6 +30,7 @@ COMMANDS = {
     "dead-letters": ("dead_letters", "Messages that were given up, why, and how to try again."),
     "ledger": ("ledger", "Check that nothing that was ever issued was changed since."),
     "export": ("export", "Write forecasts or observations as tidy files."),
+    "cost": ("cost", "What a project on Google Cloud takes and costs in a month."),
 }
 
 
@@ -129,10 +131,11 @@ def _expected() -> tuple[type[Exception], ...]:
     from skyblend.runtime.folder import Locked
     from skyblend.runtime.settings import Misconfigured
     from skyblend.runtime.storage import StorageError
+    from skyblend.runtime.tables import TablesError
     from skyblend.sources.contract import BadPayload
 
     files = (OSError, ValueError, csv.Error, sqlite3.Error, DecodeError, StorageError)
-    return (*files, Misconfigured, Locked, BadPayload, RequestException)
+    return (*files, TablesError, Misconfigured, Locked, BadPayload, RequestException)
 
 
 def _one_line(error: Exception) -> str:

@@ -157,7 +157,9 @@ def _line(outcome: Outcome) -> str:
 
 
 def _row(file: str, stored: str, *cells: object) -> str:
-    return f"{file:<28} {stored:<8}" + "".join(f"{cell!s:>12}" for cell in cells)
+    return f"{file:<28} {stored:<8}" + "".join(
+        f"{'-' if cell is None else cell!s:>12}" for cell in cells
+    )
 
 
 def _json(storage: Storage, name: str) -> dict[str, Any] | None:

@@ -67,7 +67,8 @@ def _write(runtime: Runtime, source: Origin, taken: Intake) -> None:
 def _write_files(runtime: Runtime, source: Origin, taken: Intake) -> None:
     _write_records(runtime, FORECASTS, names.forecasts(source.raw, source.day), taken)
     _write_records(runtime, OBSERVATIONS, names.observations(source.raw, source.day), taken)
-    supersede(runtime.storage, source.raw, source.day)
+    if runtime.tables.reads_files:  # elsewhere no files are merged
+        supersede(runtime.storage, source.raw, source.day)
     if source.is_upload:
         taken.places.register(runtime.storage, taken.entries)
     quarantine.write(runtime.storage, source.raw, taken.entries.finished())
@@ -86,7 +87,8 @@ def _write_records(runtime: Runtime, kind: str, name: str, taken: Intake) -> Non
 
 def _processed(runtime: Runtime, source: Origin, taken: Intake, *, now: datetime) -> Processed:
     rows = sum(taken.files.written.values())
-    versions = _versions(runtime, source.raw, taken) if source.is_upload else None
+    is_counted = source.is_upload and runtime.tables.reads_files  # else not to be read yet
+    versions = _versions(runtime, source.raw, taken) if is_counted else None
     return Processed(
         raw=source.raw,
         file_name=source.file_name,

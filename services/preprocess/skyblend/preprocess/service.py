@@ -1,7 +1,9 @@
 """The requests of preprocess: the push endpoint, and what tells how it is."""
 
 import io
+import json
 import logging
+from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import BinaryIO, cast
@@ -9,14 +11,16 @@ from typing import BinaryIO, cast
 from flask import Request, Response
 from skyblend.preprocess.process import process
 from skyblend.protos.v1.events_pb2 import RawStored
-from skyblend.runtime import guards, health, metrics, names
+from skyblend.runtime import guards, health, logs, metrics, names
 from skyblend.runtime.bus import ROUTES, push
 from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.storage import StorageError
+from skyblend.runtime.tables import TablesError
 
 LOG = logging.getLogger(__name__)
 PUSH = ROUTES["RawStored"]
+LOAD = "/v1/load"
 _LARGEST_PUSH = 1 << 20  # bytes
 
 
@@ -28,7 +32,7 @@ def respond(request: Request, runtime: Runtime) -> Response:
     except guards.Refused as refused:
         response = Response(*guards.problem(refused.refusal))
     request.stream = io.BytesIO()  # functions-framework reads what is left of a body into memory
-    path = request.path if request.path in (PUSH, *_GETS) else "other"
+    path = request.path if request.path in (PUSH, LOAD, *_GETS) else "other"
     metrics.REQUESTS.labels("preprocess", path, str(response.status_code)).inc()
     return response
 
@@ -37,6 +41,8 @@ def _answer(request: Request, runtime: Runtime) -> Response:
     _guard(request, runtime)
     if request.path == PUSH and request.method == "POST":
         return _pushed(request, runtime)
+    if request.path == LOAD and request.method == "POST":
+        return _load(runtime)
     if request.path in _GETS and request.method == "GET":
         return _GETS[request.path](runtime)
     raise guards.Refused(guards.Refusal(404, "not found", f"{request.method} {request.path[:80]}"))
@@ -83,6 +89,18 @@ def _process(runtime: Runtime, event: RawStored) -> Response:
         )
         raise guards.Refused(trouble) from error
     return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _load(runtime: Runtime) -> Response:
+    """Load what is pending of the tables, and how much that was; where the tables are the record
+    files there is never anything."""
+    try:
+        loaded = runtime.tables.load_pending()
+    except (TablesError, StorageError, OSError) as error:
+        LOG.exception("what is pending is not loaded")
+        trouble = guards.Refusal(503, "tables trouble", logs.masked(str(error))[:500])
+        raise guards.Refused(trouble) from error
+    return Response(json.dumps(asdict(loaded)), content_type="application/json")
 
 
 def _refuse_if(refusal: guards.Refusal | None) -> None:

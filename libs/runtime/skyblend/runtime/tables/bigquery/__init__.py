@@ -52,6 +52,14 @@ class BigQueryTables:
         """How many bytes `observations` would read, by a dry run."""
         return self._bytes(query, self._observations)
 
+    def no_forecasts(self, query: Query) -> "pa.Table":
+        """What `forecasts` would give, without rows."""
+        return _schema(query, self._forecasts).empty_table()
+
+    def no_observations(self, query: Query) -> "pa.Table":
+        """What `observations` would give, without rows."""
+        return _schema(query, self._observations).empty_table()
+
     def load(self, object_name: str) -> None:
         """Note the object; `load_pending` loads it."""
         note(self._storage, object_name, removed=False)
@@ -71,7 +79,7 @@ class BigQueryTables:
         return False
 
     def _read(self, query: Query, kind: Kind) -> "pa.Table":
-        schema = columns.chosen(kind.schema, sql.columns(kind.shape, sql.variables(query)))
+        schema = _schema(query, kind)
         if not self.connection.has(kind.name):
             return schema.empty_table()
         rows = self.connection.rows(*self.statement(query, kind))
@@ -99,3 +107,7 @@ class BigQueryTables:
             variables=sql.variables(query),
             dialect=sql.BIGQUERY,
         )
+
+
+def _schema(query: Query, kind: Kind) -> "pa.Schema":
+    return columns.chosen(kind.schema, sql.columns(kind.shape, sql.variables(query)))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415 - Google's clients are imported where they are used
 
+Parameters = Sequence[object] | Mapping[str, object]  # in order, or by name
 CALL = 60.0  # seconds that one request may take
 RETRY = 120.0  # seconds during which a request that failed is repeated
 ANSWER = 900.0  # seconds that a query may take
@@ -81,7 +82,7 @@ class Connection:
             self._there.add(name)
         return True
 
-    def rows(self, statement: str, parameters: Sequence[object]) -> "pa.Table":
+    def rows(self, statement: str, parameters: Parameters) -> "pa.Table":
         """What a statement gives. Raises TablesError, above all for a query that would read more
         than the limit."""
         with trouble("querying", limit=self.limit):
@@ -97,7 +98,7 @@ class Connection:
             rows: pa.Table = found.to_arrow(create_bqstorage_client=not self.emulator)
             return rows
 
-    def bytes_of(self, statement: str, parameters: Sequence[object]) -> int:
+    def bytes_of(self, statement: str, parameters: Parameters) -> int:
         """How many bytes a statement would read, by a dry run, which costs nothing."""
         config = self.query_config(parameters)
         config.dry_run, config.use_query_cache = True, False
@@ -107,10 +108,7 @@ class Connection:
             )
             return int(job.total_bytes_processed or 0)
 
-    def query_config(
-        self, parameters: Sequence[object] | Mapping[str, object]
-    ) -> "bigquery.QueryJobConfig":
-        """Parameters in order, or by name."""
+    def query_config(self, parameters: Parameters) -> "bigquery.QueryJobConfig":
         from google.cloud.bigquery import QueryJobConfig
 
         named = parameters if isinstance(parameters, Mapping) else None
@@ -126,13 +124,18 @@ class Connection:
 def _parameter(name: str | None, value: Any) -> Any:
     from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter
 
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return ArrayQueryParameter(name, _kind(value[0]), list(value))
     return ScalarQueryParameter(name, _kind(value), value)
 
 
 def _kind(value: Any) -> str:
-    kinds = ((str, "STRING"), (int, "INT64"), (datetime, "TIMESTAMP"))
+    kinds = (
+        (str, "STRING"),
+        (int, "INT64"),
+        (float, "FLOAT64"),
+        (datetime, "TIMESTAMP"),
+    )
     return next(name for kind, name in kinds if isinstance(value, kind))
 
 

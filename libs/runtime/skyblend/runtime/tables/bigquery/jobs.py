@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Job = bigquery.LoadJob | bigquery.QueryJob
 
-WAIT = 600.0  # seconds that a run waits for a job; a later run looks at it again
+WAIT = 240.0  # seconds that a run waits for each of its two jobs; a later run looks again
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between looks, the last one for good
 
 
