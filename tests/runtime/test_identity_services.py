@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import product
 from types import ModuleType
 
 import pytest
@@ -199,17 +200,19 @@ def test_reading_asks_for_no_credential(mode, service):
         assert answer.status_code in (200, 503), path  # 503: nothing has been issued yet
 
 
+PAGES = ("/v1/forecast", "/", "/v1/places", "/v1/skill")
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_on_a_laptop_another_name_is_refused_and_in_the_cloud_any_is_ours(service):
-    paths = [*READ, "/v1/forecast", "/", "/v1/places"] if service == "predict" else READ
+    paths = ["/metrics", *(PAGES if service == "predict" else ())]
     for mode, is_refused in (("token", True), ("oidc", False), ("iam", False)):
         asked = Asked(MODES[mode]())
-        for path in paths:
-            for method in ("GET", "HEAD"):
-                answer = asked(service, path, b"", method=method)
-                assert (answer.status_code == 421) == is_refused, (mode, method, path)
+        for path, method in product(paths, ("GET", "HEAD")):
+            answer = asked(service, path, b"", method=method)
+            assert (answer.status_code == 421) == is_refused, (mode, method, path)
     none = Asked(OpenAccess())
-    assert none(service, "/health", b"", method="GET").status_code == 421
+    assert none(service, "/metrics", b"", method="GET").status_code == 421
     assert none(service, "/v1/collect").status_code == 421
 
 
@@ -217,8 +220,17 @@ def test_on_a_laptop_another_name_is_refused_and_in_the_cloud_any_is_ours(servic
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_list_of_hosts_that_somebody_wrote_holds_in_the_cloud_too(mode, service):
     asked = Asked(MODES[mode](), SKYBLEND_ALLOWED_HOSTS="weather.example")
-    assert asked(service, "/health", b"", method="GET").status_code == 421
-    assert asked(service, "/health", b"", method="GET", Host="weather.example").status_code == 200
+    assert asked(service, "/metrics", b"", method="GET").status_code == 421
+    assert asked(service, "/metrics", b"", method="GET", Host="weather.example").status_code == 200
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("service", SERVICES)
+def test_only_the_two_probes_ask_nothing_and_only_to_be_read(mode, service):
+    asked = Asked(MODES[mode]())
+    for path in ("/health", "/ready"):
+        assert asked(service, path, b"", method="GET").status_code == 200
+        assert asked(service, path).status_code in (401, 421)
 
 
 def test_the_names_of_the_matrix_are_those_of_the_settings():
