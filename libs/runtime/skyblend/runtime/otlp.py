@@ -79,10 +79,10 @@ class OtlpRecorder:
             raise Misconfigured(
                 f"SKYBLEND_TRACES must be gcp or an http(s) address, got {where[:40]!r}"
             )
-        session = _google(settings) if where == "gcp" else None
+        session = google_session(settings) if where == "gcp" else None
         endpoint = GOOGLE if where == "gcp" else _traces_of(where)
         exporter = OTLPSpanExporter(endpoint, session=session, timeout=SEND_SECONDS)
-        return cls(exporter, _resource(settings, service))
+        return cls(exporter, resource(settings, service))
 
     @contextmanager
     def span(self, name: str, kind: Kind, facts: dict[str, Fact]) -> Iterator["_Recorded"]:
@@ -191,7 +191,8 @@ def _named(facts: Mapping[str, Fact]) -> dict[str, Fact]:
     }
 
 
-def _resource(settings: Settings, service: str) -> dict[str, str]:
+def resource(settings: Settings, service: str) -> dict[str, str]:
+    """Who sends; Cloud Trace takes spans into the project that is named here."""
     found = {
         "service.name": os.environ.get("K_SERVICE") or f"skyblend-{service}",
         "service.version": os.environ.get("K_REVISION", ""),
@@ -206,7 +207,7 @@ def _traces_of(address: str) -> str:
     return address if rest.partition("/")[2] else f"{address.rstrip('/')}/v1/traces"
 
 
-def _google(settings: Settings) -> "Session":
+def google_session(settings: Settings) -> "Session":
     """Requests as the account that we run as. A quota project (x-goog-user-project) is only for a
     person's own credentials, which name it themselves."""
     import google.auth  # noqa: PLC0415 - only for Cloud Trace
