@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from google.protobuf.json_format import Parse
-from skyblend.ingest import raw
 from skyblend.ingest.announce import reannounce
 from skyblend.ingest.uploads import BadUpload, TooLarge, store
 from skyblend.protos.v1.records_pb2 import RawAnswer, Upload
 from skyblend.runtime import names
 from skyblend.runtime.bus.push import decode
+from skyblend.runtime.raw import encode
 from skyblend.runtime.storage import Absent
 from skyblend.runtime.storage.memory import MemoryStorage
 
@@ -129,7 +129,7 @@ def test_a_task_that_a_kill_left_unannounced_is_announced_after_days_of_rest(run
     name = names.answers("tidy", "forecast", NOON, "0" * 12)
     answer = RawAnswer()
     answer.fetch.source = "tidy"
-    runtime.storage.write(name, raw.encode([answer]))
+    runtime.storage.write(name, encode([answer]))
     monday = NOON + timedelta(days=3)
     assert reannounce(runtime, monday) == [name]
     # 1st and 2nd time, not the 3rd, 4th: what is left stays in mind.
@@ -193,7 +193,9 @@ def test_what_stays_unprocessed_is_announced_ever_more_seldom(runtime, upload):
 def test_stating_another_source_does_not_empty_what_a_file_gave(runtime, upload):
     stored = upload()
     mark(runtime, stored.object, forecasts=3)
-    with pytest.raises(BadUpload, match="gave 3 records as tidy; expected that source or none"):
+    with pytest.raises(
+        BadUpload, match="expected tidy or none, as this file gave 3 records as tidy"
+    ):
         upload(source="nws_scs")
     assert runtime.storage.generation(names.processed(stored.object))
     assert upload(source="tidy").object == stored.object

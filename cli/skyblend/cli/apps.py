@@ -17,6 +17,7 @@ _ROUTES = {
     ("POST", "/v1/uploads"): "ingest",
     ("POST", "/v1/places"): "ingest",
     ("POST", "/v1/events/collect-task"): "ingest",
+    ("POST", "/v1/events/upload-finalized"): "ingest",
     ("POST", "/v1/events/raw-stored"): "preprocess",
     ("POST", "/v1/load"): "preprocess",
 }

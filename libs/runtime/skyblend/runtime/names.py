@@ -8,6 +8,7 @@ from skyblend.protos.place_ids import object_part
 PLACES = "places.json"
 CHAMPION = "models/champion.json"
 RAW, UPLOADS = "raw/", "raw/uploads/"
+ARRIVALS = "uploads/"  # files that come into the bucket by themselves, until they are taken over
 FORECASTS, OBSERVATIONS = "records/forecasts/", "records/observations/"
 PROCESSED, QUARANTINE = "processed/", "quarantine/"
 LATEST, ISSUED, LEDGER, MODELS = "latest/", "issued/", "ledger/", "models/"

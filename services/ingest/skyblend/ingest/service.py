@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 from flask import Request, Response
 from google.protobuf.json_format import ParseDict, ParseError
 from skyblend.ingest import places, uploads
+from skyblend.ingest.arrivals import adopt
 from skyblend.ingest.collect import CollectReport, SourceReport, collect
 from skyblend.ingest.collect_task import UnknownTask, collect_task
 from skyblend.protos.v1.events_pb2 import CollectTask
@@ -21,7 +22,7 @@ from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.places import BadPlace
 from skyblend.runtime.places import read as known_places
-from skyblend.runtime.storage import StorageError
+from skyblend.runtime.storage import StorageError, finalized
 from skyblend.sources.registry import SOURCES
 
 LARGEST_JSON = 4 << 20  # bytes
@@ -78,6 +79,21 @@ def _collect_task(request: Request, runtime: Runtime) -> Response:
             collect_task(runtime, pushed.event)
     except (push.BadPush, UnknownTask) as bad:
         raise Refused(Refusal(400, "malformed push", str(bad))) from None
+    return Response(status=204)
+
+
+def _upload_finalized(request: Request, runtime: Runtime) -> Response:
+    """204 for all that Cloud Storage tells of, also what is refused and what is not for us."""
+    body = guards.read_body(
+        cast(BinaryIO, request.stream), LARGEST_PUSH, length=request.content_length
+    )
+    try:
+        arrival = finalized.decode(body)
+    except push.BadPush as bad:
+        raise Refused(Refusal(400, "malformed push", str(bad))) from None
+    if arrival is not None:
+        with trace(_trace(request)):
+            adopt(runtime, arrival, now=datetime.now(UTC))
     return Response(status=204)
 
 
@@ -238,6 +254,7 @@ _ROUTES: dict[tuple[str, str], Callable[[Request, Runtime], Response]] = {
     ("POST", "/v1/collect"): _collect,
     ("POST", ROUTES["CollectTask"]): _collect_task,
     ("POST", _UPLOADS): _upload,
+    ("POST", "/v1/events/upload-finalized"): _upload_finalized,
     ("POST", "/v1/places"): _places,
     ("GET", "/health"): _health,
     ("GET", "/ready"): _ready,

@@ -1,7 +1,9 @@
 """Uploaded files: stored as they came, named by their sha256, announced once."""
 
 import hashlib
+import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -25,13 +27,20 @@ _IN_MEMORY = 8 << 20
 class BadUpload(ValueError):
     """An upload whose name or source cannot be; nothing is stored."""
 
+    def __init__(self, where: str, expected: str, got: str) -> None:
+        super().__init__(f"{where}: expected {expected}, got {got}")
+        self.where, self.expected, self.got = where, expected, got
+
 
 class TooLarge(Exception):
     """More bytes than `limit`; nothing is stored."""
 
-    def __init__(self, limit: int) -> None:
+    where = "size"
+
+    def __init__(self, limit: int, got: str = "more") -> None:
         super().__init__(f"an upload has at most {limit} bytes (SKYBLEND_UPLOAD_LIMIT)")
-        self.limit = limit
+        self.limit, self.got = limit, got
+        self.expected = f"at most {limit} bytes (SKYBLEND_UPLOAD_LIMIT)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,42 +65,69 @@ def store(
 ) -> StoredUpload:
     """Store a file's bytes and announce them. The first time of receipt stays; a source or a
     collecting that is stated only now has the file processed again. Raises BadUpload, TooLarge."""
-    meta = Upload(
-        file_name=_checked_name(file_name), source=_checked_source(source), collect=collect
-    )
-    meta.received_at.FromDatetime(now)
+    meta = _stated(file_name, source, now=now, collect=collect)
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
-        meta.sha256, meta.size = _spool(stream, spool, runtime.settings.upload_limit)
-        name = names.upload(meta.sha256)
-        _check_restated(runtime, name, meta.source)
-        kept, is_news = _keep_meta(
-            runtime, name, meta
-        )  # before the bytes: whoever finds them finds it
-        created = create(runtime.storage, name, cast(BinaryIO, spool))
-    return StoredUpload(meta.sha256, name, created, _announce(runtime, name, kept, is_news=is_news))
+        limit = runtime.settings.upload_limit
+        meta.sha256, meta.size = _pass(stream, limit, piece_to=spool.write)
+        return _keep(runtime, meta, cast(BinaryIO, spool))
 
 
-def _spool(stream: IO[bytes], spool: IO[bytes], limit: int) -> tuple[str, int]:
-    """Copy the stream, at most `limit` bytes; gives sha256 and size, and `spool` at its start."""
+def store_steady(
+    runtime: Runtime,
+    stream: BinaryIO,
+    *,
+    file_name: str,
+    source: str = "",
+    collect: bool = False,
+    now: datetime,
+) -> StoredUpload:
+    """As `store`, for a stream that can be read twice and gives the same bytes: no copy of it is
+    made on the way, which would fill the memory where there is no disk, as on Cloud Run."""
+    meta = _stated(file_name, source, now=now, collect=collect)
+    limit = runtime.settings.upload_limit
+    if (size := stream.seek(0, os.SEEK_END)) > limit:
+        raise TooLarge(limit, got=f"{size} bytes")
+    stream.seek(0)
+    meta.sha256, meta.size = _pass(stream, limit)
+    return _keep(runtime, meta, stream)
+
+
+def _stated(file_name: str, source: str, *, now: datetime, collect: bool) -> Upload:
+    meta = Upload(file_name=checked_name(file_name), source=checked_source(source), collect=collect)
+    meta.received_at.FromDatetime(now)
+    return meta
+
+
+def _pass(
+    stream: IO[bytes], limit: int, *, piece_to: Callable[[bytes], object] = lambda _: None
+) -> tuple[str, int]:
+    """Read the stream, at most `limit` bytes, piece by piece; gives sha256 and size."""
     sha256, size = hashlib.sha256(), 0
     while piece := stream.read(_PIECE):
         size += len(piece)
         if size > limit:
             raise TooLarge(limit)
         sha256.update(piece)
-        spool.write(piece)
-    spool.seek(0)
+        piece_to(piece)
     return sha256.hexdigest(), size
+
+
+def _keep(runtime: Runtime, meta: Upload, content: BinaryIO) -> StoredUpload:
+    """Store what was read, from its start, and announce it."""
+    name = names.upload(meta.sha256)
+    _check_restated(runtime, name, meta.source)
+    kept, is_news = _keep_meta(runtime, name, meta)  # before the bytes: whoever finds them finds it
+    content.seek(0)
+    created = not runtime.storage.generation(name) and create(runtime.storage, name, content)
+    return StoredUpload(meta.sha256, name, created, _announce(runtime, name, kept, is_news=is_news))
 
 
 def _check_restated(runtime: Runtime, name: str, source: str) -> None:
     """A file that was read as one source is not to be emptied by stating another."""
     found = outcome(runtime.storage, name) if source else None
     if found is not None and found.records and found.source != source:
-        raise BadUpload(
-            f"source: this file gave {found.records} records as {found.source}; "
-            f"expected that source or none, got {source}"
-        )
+        known = f"this file gave {found.records} records as {found.source}"
+        raise BadUpload("source", f"{found.source} or none, as {known}", source)
 
 
 def _keep_meta(runtime: Runtime, name: str, given: Upload) -> tuple[Upload, bool]:
@@ -128,19 +164,17 @@ def _announce(runtime: Runtime, name: str, meta: Upload, *, is_news: bool) -> st
     return announce(runtime, event)
 
 
-def _checked_name(file_name: str) -> str:
+def checked_name(file_name: str) -> str:
+    """The file's name without its folders; raises BadUpload."""
     name = PurePosixPath(file_name.replace("\\", "/")).name
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        raise BadUpload(
-            f"name: expected a printable file name of at most {LONGEST_NAME} characters, "
-            f"got {name[:80]!r}"
-        )
+        expected = f"a printable file name of at most {LONGEST_NAME} characters"
+        raise BadUpload("name", expected, repr(name[:80]))
     return name
 
 
-def _checked_source(source: str) -> str:
+def checked_source(source: str) -> str:
+    """A source that is known, or none; raises BadUpload."""
     if source and source not in SOURCES:
-        raise BadUpload(
-            f"source: expected one of {', '.join(sorted(SOURCES))}, got {source[:80]!r}"
-        )
+        raise BadUpload("source", f"one of {', '.join(sorted(SOURCES))}", repr(source[:80]))
     return source
