@@ -140,35 +140,3 @@ def test_what_a_build_changes_is_not_changed_back(terraform: Any) -> None:
     assert "template[0].template[0].containers[0].image" in {
         str(one).strip("${}") for one in job["ignore_changes"]
     }
-
-
-def imported(root: Any, package: str) -> set[str]:
-    """The packages of ours that a package imports, directly or not."""
-    places = {path.name: path for path in root.glob("*/*/skyblend/*")} | {
-        path.name: path for path in root.glob("*/skyblend/*")
-    }
-    found, left = set(), [package]
-    while left:
-        name = left.pop()
-        if name in found or name not in places:
-            continue
-        found.add(name)
-        for module in places[name].rglob("*.py"):
-            left += re.findall(r"^\s*(?:from|import) skyblend\.(\w+)", module.read_text(), re.M)
-    return found
-
-
-@pytest.mark.parametrize("build", ["ingest", "preprocess", "predict"])
-def test_a_trigger_watches_every_package_that_the_service_imports(
-    build: str, terraform: Any, root: Any
-) -> None:
-    expression = terraform.locals["builds"]
-    own = expression[build] if isinstance(expression, dict) else expression
-    everywhere = " ".join(terraform.locals["everywhere"])
-    watched = set(re.findall(r"([\w./*-]+)/\*\*", f"{own} {everywhere}"))
-    folders = {path.parent.parent.name: path for path in root.glob("*/*/skyblend/*")}
-    needed = {
-        ("protos" if name == "protos" else folders[name].relative_to(root).parts[0] + "/" + name)
-        for name in imported(root, build)
-    }
-    assert watched == needed
