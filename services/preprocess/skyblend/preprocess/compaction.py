@@ -12,7 +12,10 @@ MANY = 12  # files of a day and table that are worth one
 
 def compact_closed_days(runtime: Runtime, *, now: datetime) -> int:
     """Merge the record files of every day before today (UTC) that has many; gives how many went
-    into others. To be called once a day; a repeat finds nothing to do."""
+    into others. To be called once a day; a repeat finds nothing to do. Nothing is merged where the
+    tables do not read the files."""
+    if not runtime.tables.reads_files:
+        return 0
     files = Counter(
         (prefix, listed.name.removeprefix(prefix)[:10])
         for prefix in (names.FORECASTS, names.OBSERVATIONS)
