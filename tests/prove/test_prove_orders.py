@@ -20,11 +20,10 @@ import pyarrow as pa
 import pytest
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
-from skyblend.ingest import raw
 from skyblend.preprocess.process import process
 from skyblend.protos.v1.events_pb2 import RawStored
 from skyblend.protos.v1.records_pb2 import FetchRecord, Place, RawAnswer, Upload
-from skyblend.runtime import names, places
+from skyblend.runtime import names, places, raw
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.settings import Settings
 from skyblend.runtime.storage.folder import FolderStorage

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Lock
 
-from skyblend.ingest import fan_out, raw, retries
+from skyblend.ingest import fan_out, retries
 from skyblend.ingest.announce import announce
 from skyblend.ingest.backfills import refused_name
 from skyblend.ingest.due import PARALLEL, tasks, tasks_of
@@ -17,6 +17,7 @@ from skyblend.ingest.fetch import Http, fetch, is_refusal
 from skyblend.ingest.task import Task, task_name
 from skyblend.protos.v1.events_pb2 import RawStored
 from skyblend.protos.v1.records_pb2 import Place, RawAnswer
+from skyblend.runtime import raw
 from skyblend.runtime.http import Limits, Retry, Session, Unusable
 from skyblend.runtime.logs import trace
 from skyblend.runtime.place import Runtime

@@ -4,15 +4,13 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from google.protobuf.json_format import Parse
-from google.protobuf.message import DecodeError
-from google.protobuf.proto import parse_length_prefixed
 from skyblend.preprocess.archives import Lost, unpack
 from skyblend.preprocess.bounded import Limits
 from skyblend.protos.v1.records_pb2 import RawAnswer, Upload
-from skyblend.runtime import names
+from skyblend.runtime import names, raw
 from skyblend.runtime.storage import Storage
 from skyblend.sources.contract import Payload, Refusal
 
@@ -52,24 +50,24 @@ class Member:
     payload: Payload
 
 
-def origin(storage: Storage, raw: str) -> Origin:
+def origin(storage: Storage, name: str) -> Origin:
     """What is known of the raw object; raises Absent where it, or what should stand beside it, is
     not there."""
-    if names.is_upload(raw):
+    if names.is_upload(name):
         upload = Parse(
-            storage.read(names.upload_meta(raw)).data, Upload(), ignore_unknown_fields=True
+            storage.read(names.upload_meta(name)).data, Upload(), ignore_unknown_fields=True
         )
         return Origin(
-            raw=raw,
+            raw=name,
             source=upload.source,
             file_name=upload.file_name,
             received_at=upload.received_at.ToDatetime(UTC),
             collect=upload.collect,
         )
-    with storage.open(raw) as stream:
+    with storage.open(name) as stream:
         fetch = _first(stream).fetch
     return Origin(
-        raw=raw,
+        raw=name,
         source=fetch.source,
         file_name="",
         received_at=fetch.received_at.ToDatetime(UTC),
@@ -93,17 +91,13 @@ def _uploaded(origin: Origin, name: str, body: BinaryIO) -> Member:
 
 def _answers(origin: Origin, stream: BinaryIO) -> Iterator[Member | Lost]:
     number = 0
-    while True:
+    try:
+        for answer in raw.answers(stream):
+            yield _answered(origin, f"answer {number}", answer)
+            number += 1
+    except raw.Damaged as error:
         name = f"answer {number}"
-        try:
-            answer = parse_length_prefixed(RawAnswer, cast(io.BytesIO, stream))
-        except (DecodeError, ValueError) as error:
-            yield Lost(name, Refusal(name, "a whole answer as ingest stores it", str(error)))
-            return
-        if answer is None:
-            return
-        yield _answered(origin, name, answer)
-        number += 1
+        yield Lost(name, Refusal(name, "a whole answer as ingest stores it", str(error)))
 
 
 def _answered(origin: Origin, name: str, answer: RawAnswer) -> Member:
@@ -122,6 +116,6 @@ def _answered(origin: Origin, name: str, answer: RawAnswer) -> Member:
 
 def _first(stream: BinaryIO) -> RawAnswer:
     try:
-        return parse_length_prefixed(RawAnswer, cast(io.BytesIO, stream)) or RawAnswer()
-    except (DecodeError, ValueError):
+        return next(raw.answers(stream), RawAnswer())
+    except raw.Damaged:
         return RawAnswer()  # `members` says what is wrong with it
