@@ -21,6 +21,7 @@ COMMANDS = {
     "collect": ("collect", "Ask the providers for what is due."),
     "places": ("places", "Import, add and list the places that forecasts are made for."),
     "upload": ("upload", "Take in archives and files of forecasts and observations."),
+    "upload-url": ("upload_url", "A signed URL for a file that is too large for the service."),
     "decode": ("decode", "Show the records of a provider's answer as JSON lines."),
     "load": ("load", "Load into BigQuery what waits there; elsewhere nothing ever waits."),
     "train": ("train", "Fit the models on what is known, and promote those that are better."),
