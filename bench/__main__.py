@@ -6,7 +6,7 @@ Each runs in a process of its own, so that none warms up another or adds to its 
 import subprocess
 import sys
 
-BENCHES = ("upload", "preprocess", "backtest", "serve", "start")
+BENCHES = ("upload", "preprocess", "backtest", "serve", "start", "cost_inputs")
 
 
 def main(chosen: list[str]) -> int:

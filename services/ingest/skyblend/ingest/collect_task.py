@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from skyblend.ingest import fan_out
 from skyblend.ingest.collecting import Collecting, SourceReport, Tick, session, utc_now
 from skyblend.ingest.fetch import Http
+from skyblend.ingest.places import collected
 from skyblend.ingest.task import cut
 from skyblend.protos.v1.events_pb2 import CollectTask
 from skyblend.protos.v1.records_pb2 import Place
-from skyblend.runtime import places as known_places
 from skyblend.runtime.logs import current, trace
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.traces import span
@@ -71,8 +71,8 @@ def _schedule(event: CollectTask, sources: Mapping[str, Source]) -> tuple[Source
 
 def _places(runtime: Runtime, event: CollectTask) -> list[Place]:
     """The places of the event as they are now; one that is gone meanwhile is passed over."""
-    known = known_places.read(runtime.storage)
-    found = [known[id_] for id_ in event.place_ids if id_ in known and known[id_].collect]
+    known = collected(runtime.storage)
+    found = [known[id_] for id_ in event.place_ids if id_ in known]
     if gone := len(event.place_ids) - len(found):
         _LOG.info("%d places of a task of %s are not collected any more", gone, event.source)
     return found

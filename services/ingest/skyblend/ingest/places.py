@@ -1,11 +1,15 @@
 """Places that providers are asked for, as far as their quotas allow."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import cast
 
 from skyblend.protos.v1.records_pb2 import Place
+from skyblend.runtime import names
 from skyblend.runtime import places as known_places
 from skyblend.runtime.place import Runtime
+from skyblend.runtime.storage import Storage
 from skyblend.sources.contract import Source
 from skyblend.sources.registry import SOURCES
 
@@ -41,6 +45,16 @@ def add(
         after = known_places.read(runtime.storage) | {place.id: place for place in given}
         _check_quotas(runtime, [place for place in after.values() if place.collect], sources)
     return known_places.add(runtime.storage, given, replace=replace)
+
+
+def collected(storage: Storage) -> Mapping[str, Place]:
+    """The places that providers are asked for, by id; read again only where they changed."""
+    return _collected(cast(Hashable, storage), storage.generation(names.PLACES))
+
+
+@lru_cache(maxsize=1)
+def _collected(storage: Storage, generation: int) -> Mapping[str, Place]:
+    return {id_: one for id_, one in known_places.read(storage).items() if one.collect}
 
 
 def daily_calls(source: Source, places: Sequence[Place], *, options: Mapping[str, str]) -> float:

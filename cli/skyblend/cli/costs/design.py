@@ -1,0 +1,97 @@
+"""What the pipeline does for each raw object, place and issue: measured costs, and the parts of the
+design that may be built otherwise."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """CPU seconds and bytes, measured by `make bench ARGS=cost_inputs` on 2026-11-21 (AMD EPYC, 2
+    cores); what is assumed says so."""
+
+    collect_call: float = 0.005  # assumed: with TLS; 0.0004 to 0.0008 a place without
+    preprocess_place: float = 0.0013
+    preprocess_value: float = 2.7e-7
+    issue_place: float = 0.005
+    serve_request: float = 0.00004
+    tick_place: float = 0.00002  # for each source
+    start: float = 1.0  # a cold start, CPU and wall
+    records_place: float = 1_540.0  # bytes
+    records_value: float = 0.68
+    latest_value: float = 12.6
+    ledger_place: float = 45_000.0
+    issued_place: float = 64_000.0
+    bigquery_row: float = 190.0  # logical bytes
+    training_row: float = 170.0  # logical bytes that a training reads of each row, for a variable
+    training_variables: int = 3
+    log_request: float = 1_500.0  # assumed: the platform's line and ours
+    provider_seconds: float = 0.4  # assumed: until a provider has answered
+    storage_seconds: float = 0.025  # assumed: a call to the bucket, one after the other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """How it is built; `MEASURES` are the ways to build it for less."""
+
+    task_places: int = 100
+    fan_out: int = 20  # tasks of a tick above which they go over the bus
+    fetched_together: int = 4  # calls of a task
+    tasks_together: int = 4  # of ingest in one instance, on the average of a round; 8 are allowed
+    class_a_object: int = 5  # raw, records, mark, two notes for the tables
+    class_b_object: int = 13  # of ingest 4, of preprocess 5, of the load 4
+    issue_reads: int = 4  # of a place
+    latest_together: int = 1  # places in one object of latest/
+    issued_together: int = 1  # places in one object of issued/
+    issues_by_event: bool = True  # whether each raw object issues its places at once
+    raw_share: float = 1.0  # of the answers' bytes that raw/ holds
+    kept_days: float = 10.0  # that what was overwritten is paid for: versions 3, soft delete 7
+    table_bytes: float = 1.0  # bytes billed in BigQuery for a byte of rows
+    training_days: float = float("inf")  # of rows that a training reads
+    training_share: float = 1.0  # of these rows
+    load_rows: bool = True  # whether loading reads the rows once more
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A change of the design: what it changes, and in words."""
+
+    name: str
+    about: str
+    changes: dict[str, object]
+
+
+MEASURES = (
+    Measure(
+        "issue-hourly",
+        "issue by the clock, once an hour, not with each raw object",
+        {"issues_by_event": False},
+    ),
+    Measure(
+        "shards",
+        "100 places in one object of latest/ and of issued/",
+        {"latest_together": 100, "issued_together": 100},
+    ),
+    Measure("no-history", "no old versions of what is made again", {"kept_days": 0.0}),
+    Measure("gzip", "raw/ compressed (JSON to about an eighth)", {"raw_share": 0.125}),
+    Measure(
+        "training-table",
+        "training reads four runs a day of 60 days, from a table of its own",
+        {"training_days": 60.0, "training_share": 4 / 24},
+    ),
+    Measure(
+        "append-only",
+        "loads append to the table itself, where nothing was loaded before",
+        {"load_rows": False},
+    ),
+)
+
+
+def improved(design: Design, names: Iterable[str]) -> Design:
+    """The design with these measures. Raises ValueError for one that is not known."""
+    known = {one.name: one for one in MEASURES}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"--with: expected one of {', '.join(known)}, got {name[:40]!r}")
+        design = replace(design, **known[name].changes)  # type: ignore[arg-type]
+    return design
