@@ -3,6 +3,7 @@ standard error. Used where Cloud Run runs us; anywhere else lines are those of `
 
 import json
 import logging
+import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -77,6 +78,12 @@ class CloudLines(logging.Formatter):
             "@type": ERROR_EVENT,
             "serviceContext": self._service,
         }
+
+
+def server_lines() -> logging.Formatter:
+    """What makes granian's lines (granian.json names it)."""
+    plain = logging.Formatter("[%(levelname)s] %(message)s")
+    return CloudLines(os.environ) if is_google(os.environ) else plain
 
 
 def bounded(text: str) -> str:
