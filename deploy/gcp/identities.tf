@@ -8,6 +8,7 @@ locals {
     push       = "Identity of Pub/Sub's pushes"
     scheduler  = "Identity of the scheduler's calls"
     build      = "Builds, pushes and deploys images"
+    upload     = "Signs URLs that take one file into uploads/"
     checks     = "Runs the checks of pull requests: code of strangers"
   }
 
@@ -33,9 +34,9 @@ resource "google_service_account" "this" {
 # absent object answers 403 instead of 404. Each writes only below its own names.
 locals {
   writes = {
-    # processed/ since a file that is uploaded again is processed again. The role may delete too: Cloud Storage asks for
+    # processed/ since a file that is uploaded again is processed again, quarantine/ for one that is refused. The role may delete too: Cloud Storage asks for
     # that right when an object of the name is there, and a repeated tick must hear "exists", not "forbidden".
-    ingest     = ["raw/", "upload_meta/", "uploads/", "state/", "processed/", "places.json"]
+    ingest     = ["raw/", "upload_meta/", "uploads/", "state/", "processed/", "quarantine/", "places.json"]
     preprocess = ["records/", "processed/", "quarantine/", "latest/", "state/", "places.json"]
     serve      = ["issued/", "ledger/"]
     train      = ["models/", "skill.json"]
@@ -227,7 +228,30 @@ resource "google_storage_bucket_iam_member" "operators" {
   member   = each.value
 }
 
-# A file for uploads/ comes from an operator's machine straight into the bucket.
+# A large file comes straight into the bucket: from an operator, or from whoever was given a URL, which is signed with
+# the account `upload`. It may do nothing else, so a URL that gets about opens nothing else.
+locals {
+  uploaders = toset(["upload"])
+}
+
+resource "google_storage_bucket_iam_member" "uploads" {
+  for_each = local.uploaders
+  bucket   = google_storage_bucket.data.name
+  role     = "roles/storage.objectCreator"
+  member   = local.members[each.key]
+  condition {
+    title      = "only uploads"
+    expression = "resource.name.startsWith('${local.objects}uploads/')"
+  }
+}
+
+resource "google_service_account_iam_member" "operators_sign" {
+  for_each           = local.operators
+  service_account_id = google_service_account.this["upload"].name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = each.value
+}
+
 resource "google_storage_bucket_iam_member" "operators_upload" {
   for_each = local.operators
   bucket   = google_storage_bucket.data.name
