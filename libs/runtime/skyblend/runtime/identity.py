@@ -19,9 +19,11 @@ iam   Cloud Run has checked signature, audience and the caller's right to invoke
       refused. What the token says is checked all the same: expiry, issuer, the audience where
       SKYBLEND_AUDIENCE names any, the verified e-mail where SKYBLEND_CALLERS names any. So an
       invoker who is not among the callers may read and change nothing; without callers, whoever
-      may invoke may change. A token that still has its signature is verified as under oidc. Of
-      X-Serverless-Authorization and Authorization Cloud Run checks the first alone where it is
-      there, and hands the other on unseen: so do we.
+      may invoke may change. A token that still has its signature is verified as under oidc. Only
+      Authorization counts. Of it and X-Serverless-Authorization Cloud Run checks the second alone
+      where it is there, and hands the other on unseen; and granian takes X_Serverless_Authorization,
+      which Cloud Run does not look at, for the same. So a request that changes something and bears
+      that name in either spelling is refused.
 """
 
 import hashlib
@@ -88,9 +90,10 @@ class IdentityAccess:
         return None
 
     def _header(self, headers: Mapping[str, str]) -> str:
-        """The header that counts."""
+        """The header that counts: Authorization, unless Cloud Run has checked another in its
+        place."""
         if self._behind_cloud_run and SERVERLESS in headers:
-            return headers.get(SERVERLESS, "")
+            deny(f"expected the identity token as Authorization, without {SERVERLESS}")
         return headers.get("Authorization", "")
 
     def _admit(self, token: str) -> None:
