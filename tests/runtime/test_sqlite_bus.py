@@ -246,6 +246,13 @@ def test_two_are_in_flight_at_once(open_bus: Callable[[], SqliteBus]) -> None:
     assert Deliverer(bus, post, token="t").drain() == Counts(done=4)
 
 
+def test_only_204_is_an_acknowledgement(open_bus: Callable[[], SqliteBus]) -> None:
+    bus = open_bus()
+    publish(bus, "a")
+    assert Deliverer(bus, lambda *_: 200, token="t").drain() == Counts(later=1)
+    assert bus.pending() == 1
+
+
 def test_a_push_into_an_application_of_the_same_process() -> None:
     seen: dict[str, Any] = {}
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import click
 from skyblend.cli import times
-from skyblend.cli.drain import settle
+from skyblend.cli.drain import settle_events
 from skyblend.cli.session import Session, pass_session
 
 
@@ -15,14 +15,14 @@ def collect(session: Session, source: str | None) -> None:
     """Ask the providers for what is due, for the places that they are asked for.
 
     What was fetched in its hour already is not fetched again. Returns when all answers are recorded
-    or quarantined. A running `up` does this each minute by itself.
+    or quarantined; with Pub/Sub when they are stored and announced. A running `up` does this each
+    minute by itself.
 
     \b
       skyblend collect --source open_meteo
     """
     from skyblend.cli.simulation import with_simulator
     from skyblend.ingest.collect import collect as fetch_due
-    from skyblend.runtime.bus.sqlite import local
     from skyblend.runtime.place import runtime_for
     from skyblend.sources.registry import SOURCES
 
@@ -32,7 +32,7 @@ def collect(session: Session, source: str | None) -> None:
     runtime = runtime_for(with_simulator(settings) if settings.is_simulated else settings)
     tick = times.floor(times.now(), timedelta(minutes=1))
     report = fetch_due(runtime, tick, source=source)
-    settle(session, runtime, is_done=lambda: all(map(local(runtime.bus).is_done, report.events)))
+    settle_events(session, runtime, report.events)
     for one in report.sources:
         until = f"; left alone until {times.text(one.until)}, as it asked" if one.until else ""
         click.echo(f"{one.source}: {one.answers} answers, {len(one.objects)} raw objects{until}")

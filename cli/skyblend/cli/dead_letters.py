@@ -1,16 +1,19 @@
 """`skyblend dead-letters`: messages of the bus that were given up, and how to try them again."""
 
+import base64
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-from skyblend.cli.drain import settle
+from skyblend.cli.drain import is_elsewhere, settle_events
 from skyblend.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
     from skyblend.runtime.bus import Bus, DeadLetter
     from skyblend.runtime.bus.sqlite import SqliteBus
+
+_SHOWN = 500  # characters of a message that cannot be read
 
 
 @click.group(name="dead-letters")
@@ -48,18 +51,23 @@ def replay_letters(session: Session, letter_id: str | None, *, every: bool) -> N
     """Deliver the message ID, or --all, again, with all attempts anew.
 
     Steps may be repeated as often as needed: what was done already changes nothing. Ends with exit
-    code 1 where a message meets trouble again.
+    code 1 where a message meets trouble again; with Pub/Sub it ends when all is published again,
+    and `dead-letters list` shows later what met trouble.
     """
     if every == (letter_id is not None):
         raise click.UsageError("expected either an ID or --all")
     from skyblend.runtime.bus.sqlite import local
 
     runtime = session.reading()
-    bus = local(runtime.bus)
-    chosen = bus.dead_letters() if letter_id is None else [_letter(bus, letter_id)]
-    ids = [one.id for one in chosen if bus.replay(one.id)]
-    settle(session, runtime, is_done=lambda: all(map(bus.is_done, ids)))
-    left = _left(bus, ids)
+    bus = runtime.bus
+    ids = bus.replay_all([one.id for one in bus.dead_letters()] if every else [letter_id or ""])
+    if letter_id is not None and not ids:
+        raise _absent(letter_id)
+    if is_elsewhere(bus):
+        click.echo(f"{len(ids)} published again: Pub/Sub delivers them")
+        return
+    settle_events(session, runtime, ids)
+    left = _left(local(bus), ids)
     click.echo(f"{len(ids) - left} of {len(ids)} done")
     if left:
         raise click.ClickException(f"{left} met trouble: tried again by the next command or `up`")
@@ -75,20 +83,33 @@ def _letter(bus: "Bus", letter_id: str) -> "DeadLetter":
     for one in bus.dead_letters():
         if one.id == letter_id:
             return one
-    raise click.ClickException(
+    raise _absent(letter_id)
+
+
+def _absent(letter_id: str) -> click.ClickException:
+    return click.ClickException(
         f"no message {letter_id} was given up: `skyblend dead-letters list` shows all"
     )
 
 
 def _told(letter: "DeadLetter") -> dict[str, Any]:
+    """What a person is shown; of a message that is no event of ours its text, cut."""
     from google.protobuf.json_format import MessageToDict
-    from skyblend.runtime.bus.push import decode
+    from skyblend.runtime.bus.push import BadPush, decode
 
-    push = decode(letter.envelope)
+    try:
+        push = decode(letter.envelope)
+    except BadPush:
+        message = json.loads(letter.envelope)["message"]
+        data = base64.b64decode(message["data"]).decode(errors="replace")
+        trace, event = message["attributes"].get("trace", ""), {"text": data[:_SHOWN]}
+    else:
+        trace = push.trace
+        event = MessageToDict(push.event, preserving_proto_field_name=True)
     return {
         "id": letter.id,
         "type": letter.type,
-        "trace": push.trace,
+        "trace": trace,
         "reason": letter.reason,
-        "event": MessageToDict(push.event, preserving_proto_field_name=True),
+        "event": event,
     }

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 from skyblend.cli import times
-from skyblend.cli.drain import settle
+from skyblend.cli.drain import settle_events
 from skyblend.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def replay_entry(session: Session, entry_id: str) -> None:
     runtime = session.reading()
     raw = _entry(runtime, entry_id)["raw"]
     done = replay(runtime, entry_id, now=times.now())
-    settle(session, runtime, is_done=lambda: False)
+    settle_events(session, runtime)
     click.echo(
         f"{done.forecasts} forecasts and {done.observations} observations are recorded, "
         f"{done.quarantined} refused"

@@ -12,7 +12,7 @@ import click
 from skyblend.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
-    from skyblend.runtime.bus.sqlite import SqliteBus
+    from skyblend.runtime.bus import Bus
     from skyblend.runtime.place import Runtime
     from skyblend.runtime.storage import Storage
 
@@ -44,7 +44,6 @@ def status(session: Session) -> None:
 def _counts(runtime: "Runtime") -> dict[str, str]:
     from skyblend.preprocess.quarantine import entries
     from skyblend.runtime import names, places
-    from skyblend.runtime.bus.sqlite import local
 
     storage = runtime.storage
     known = places.read(storage)
@@ -53,7 +52,7 @@ def _counts(runtime: "Runtime") -> dict[str, str]:
         "places": f"{len(known)}, {sum(p.collect for p in known.values())} asked of providers",
         "raw": f"{_count(storage, names.RAW)} objects, {_count(storage, names.PROCESSED)} recorded",
         "newest": _newest(storage),
-        "bus": _bus(local(runtime.bus)),
+        "bus": _bus(runtime.bus),
         "quarantine": f"{refused} entries",
         "models": _models(storage),
         "issued": _issued(storage),
@@ -103,10 +102,15 @@ def _received(storage: "Storage") -> Iterator[tuple[str, str]]:
             yield mark.source, f"received {mark.received_at[:10]}"
 
 
-def _bus(bus: "SqliteBus") -> str:
+def _bus(bus: "Bus") -> str:
+    """What waits, which Pub/Sub does not tell, and what was given up."""
+    from skyblend.cli.drain import is_elsewhere
+    from skyblend.runtime.bus.sqlite import local
+
     dead = len(bus.dead_letters())
     hint = ": `skyblend dead-letters list` tells why" if dead else ""
-    return f"{bus.pending()} messages, {dead} given up{hint}"
+    waiting = "Pub/Sub" if is_elsewhere(bus) else f"{local(bus).pending()} messages"
+    return f"{waiting}, {dead} given up{hint}"
 
 
 def _count(storage: "Storage", prefix: str) -> int:

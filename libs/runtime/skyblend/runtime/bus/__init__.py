@@ -5,6 +5,7 @@ An event is a message of events.proto. It is delivered by a push to the endpoint
 back-off, and after `MAX_ATTEMPTS` answers it is a dead letter.
 """
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +20,10 @@ ROUTES = {
     "ModelPromoted": "/v1/events/model-promoted",
     "CollectTask": "/v1/events/collect-task",
 }
+
+
+class BusError(OSError):
+    """The bus could not take or give what was asked; a repeat may help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,11 @@ class Bus(Protocol):
         """Hand over an event with the trace id that it belongs to; gives the message's id."""
         ...
 
+    def publish_all(self, events: Iterable[Message], *, trace: str) -> list[str]:
+        """Hand over several at once; gives their ids. After an error some of them may be on their
+        way."""
+        ...
+
     def dead_letters(self) -> list[DeadLetter]:
         """What was given up, oldest first."""
         ...
@@ -46,6 +56,10 @@ class Bus(Protocol):
     def replay(self, id_: str) -> bool:
         """Deliver a dead letter again, with all its attempts; False where there is none of this
         id."""
+        ...
+
+    def replay_all(self, ids: Collection[str]) -> list[str]:
+        """Replay several; gives the ids of those that were there."""
         ...
 
     def close(self) -> None:

@@ -1,5 +1,12 @@
 """The body of a push, as Pub/Sub sends it: the laptop's bus writes it, every push endpoint reads
-it."""
+it.
+
+What Pub/Sub adds (`message_id`, `publish_time`, `deliveryAttempt`, `orderingKey`) is ignored: all
+that an endpoint needs is in data and attributes. A body of another shape, or without data, is a
+BadPush and answered with 400. That is no acknowledgement, on purpose: Pub/Sub tries it five times
+and keeps it as a dead letter, where a person sees it; nothing is lost, and nothing is repeated for
+ever.
+"""
 
 import base64
 import binascii
@@ -40,13 +47,22 @@ def event_type(event: Message) -> str:
     return name
 
 
+def content(event: Message) -> bytes:
+    """What a message carries as its data: the event as JSON."""
+    return json.dumps(MessageToDict(event, preserving_proto_field_name=True)).encode()
+
+
+def attributes(event: Message, trace: str) -> dict[str, str]:
+    """What a message carries as its attributes."""
+    return {"type": event_type(event), "schema": SCHEMA, "trace": trace}
+
+
 def encode(event: Message, *, trace: str, message_id: str, published_at: datetime) -> bytes:
     """The body that delivers an event."""
-    content = json.dumps(MessageToDict(event, preserving_proto_field_name=True)).encode()
     time = published_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     message = {
-        "data": base64.b64encode(content).decode(),
-        "attributes": {"type": event_type(event), "schema": SCHEMA, "trace": trace},
+        "data": base64.b64encode(content(event)).decode(),
+        "attributes": attributes(event, trace),
         "messageId": message_id,
         "publishTime": time,
     }
@@ -57,33 +73,33 @@ def decode(body: bytes) -> Push:
     """Type, event and trace of a body; raises BadPush. Fields that a newer sender added are
     ignored."""
     message = _field(_json(body, "body"), "message", dict, "body")
-    attributes = _field(message, "attributes", dict, "message")
-    kind = _field(attributes, "type", str, "message.attributes")
+    named = _field(message, "attributes", dict, "message")
+    kind = _field(named, "type", str, "message.attributes")
     if kind not in EVENTS:
         raise BadPush("message.attributes.type", f"one of {', '.join(EVENTS)}", repr(kind[:40]))
-    schema = _field(attributes, "schema", str, "message.attributes")
+    schema = _field(named, "schema", str, "message.attributes")
     if schema != SCHEMA:
         raise BadPush("message.attributes.schema", SCHEMA, repr(schema[:40]))
     event = _event(kind, _field(message, "data", str, "message"))
-    trace = attributes.get("trace", "")
+    trace = named.get("trace", "")
     return Push(kind, event, trace[:64] if isinstance(trace, str) else "")
 
 
 def _event(kind: str, encoded: str) -> Message:
     try:
-        content = base64.b64decode(encoded, validate=True)
+        decoded = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise BadPush("message.data", "base64", str(error)) from None
     event: Message = EVENTS[kind]()
     try:
-        return ParseDict(_json(content, "message.data"), event, ignore_unknown_fields=True)
+        return ParseDict(_json(decoded, "message.data"), event, ignore_unknown_fields=True)
     except ParseError as error:
         raise BadPush("message.data", f"a {kind}", str(error)[:200]) from None
 
 
-def _json(content: bytes, where: str) -> dict[str, Any]:
+def _json(given: bytes, where: str) -> dict[str, Any]:
     try:
-        found = json.loads(content)
+        found = json.loads(given)
     except (ValueError, RecursionError) as error:
         raise BadPush(where, "JSON", str(error)[:200] or "nothing") from None
     if not isinstance(found, dict):
@@ -91,8 +107,8 @@ def _json(content: bytes, where: str) -> dict[str, Any]:
     return found
 
 
-def _field(content: dict[str, Any], name: str, kind: type, where: str) -> Any:
-    found = content.get(name)
+def _field(given: dict[str, Any], name: str, kind: type, where: str) -> Any:
+    found = given.get(name)
     if not isinstance(found, kind):
         got = "nothing" if found is None else type(found).__name__
         raise BadPush(f"{where}.{name}", f"a {kind.__name__}", got)

@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -191,6 +191,9 @@ class SqliteBus:
             changed = connection.execute(_REPLAY, (self._clock(), id_)).rowcount
         self.published.set()
         return bool(changed)
+
+    def replay_all(self, ids: Collection[str]) -> list[str]:
+        return [id_ for id_ in ids if self.replay(id_)]
 
     def close(self) -> None:
         """Give up the file and the leases."""
