@@ -240,8 +240,8 @@ class Running:
 
 
 @contextmanager
-def running(image: str, data: Path) -> Iterator[Running]:
-    """A service as its image starts it; it is killed if it is left running."""
+def running(image: str, data: Path, **more: str) -> Iterator[Running]:
+    """A service as its image starts it, with more variables; it is killed if it is left running."""
     runtime = runtime_for(Settings.read({"SKYBLEND_DATA": str(data)}))
     known_places.add(runtime.storage, [Place(id="berlin", latitude=52.5, longitude=13.4)])
     for number in range(3):
@@ -249,7 +249,7 @@ def running(image: str, data: Path) -> Iterator[Running]:
     runtime.bus.close()
     port = free_ports(1)
     line, ours = command(image, port)
-    environ = os.environ | ours | {"SKYBLEND_DATA": str(data), "HOME": str(data)}
+    environ = os.environ | ours | {"SKYBLEND_DATA": str(data), "HOME": str(data)} | more
     with (data / "output.txt").open("w") as output:
         process = subprocess.Popen(["sh", "-c", line], env=environ, stdout=output, stderr=output)
     try:

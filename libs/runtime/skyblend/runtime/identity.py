@@ -21,8 +21,8 @@ iam   Cloud Run has checked signature, audience and the caller's right to invoke
       invoker who is not among the callers may read and change nothing; without callers, whoever
       may invoke may change. A token that still has its signature is verified as under oidc. Only
       Authorization counts. Of it and X-Serverless-Authorization Cloud Run checks the second alone
-      where it is there, and hands the other on unseen; and granian takes X_Serverless_Authorization,
-      which Cloud Run does not look at, for the same. So a request that changes something and bears
+      where it is there, and hands the other on unseen; and to granian X_Serverless_Authorization,
+      which Cloud Run does not look at, is the same. So a request that changes something and bears
       that name in either spelling is refused.
 """
 
