@@ -1,7 +1,6 @@
 """Logs in the fields that Cloud Logging and Error Reporting read, one JSON object per line on
 standard error. Used where Cloud Run runs us; anywhere else lines are those of `logs.JsonLines`."""
 
-import json
 import logging
 import os
 import sys
@@ -53,7 +52,7 @@ class CloudLines(logging.Formatter):
         line |= logs.extras(record)
         if record.exc_info:
             line |= self._stack(record.levelno, self.formatException(record.exc_info))
-        return logs.masked(json.dumps(line, default=str, ensure_ascii=False))
+        return logs.masked(logs.as_json(line))
 
     def _trace(self) -> dict[str, Any]:
         """Cloud Logging links a line to its trace by the trace's full name."""

@@ -17,6 +17,8 @@ __all__ = ["configure", "current", "current_trace", "hide", "new_trace", "trace"
 MASK = "***"
 SHORTEST_SECRET = 4
 _HIDDEN: set[str] = set()
+_longest_first: tuple[str, ...] = ()
+as_json = json.JSONEncoder(default=str, ensure_ascii=False).encode
 _NONE = Context()
 _TRACE: ContextVar[Context] = ContextVar("skyblend_trace", default=_NONE)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -54,10 +56,12 @@ def within(context: Context) -> Iterator[Context]:
 def hide(*secret_values: str) -> None:
     """Mask these values, also in their quoted forms, in every line that this process logs from now
     on. Shorter ones than a credential can be would mask ordinary words and are left."""
+    global _longest_first  # noqa: PLW0603 - replaced whole, so that no line is masked by half
     for value in secret_values:
         if len(value) >= SHORTEST_SECRET:
             quoted = json.dumps(value, ensure_ascii=False)[1:-1]
             _HIDDEN.update((value, quoted, quote(value, safe=""), quote_plus(value)))
+    _longest_first = tuple(sorted(_HIDDEN, key=len, reverse=True))
 
 
 class JsonLines(logging.Formatter):
@@ -75,7 +79,7 @@ class JsonLines(logging.Formatter):
         line |= extras(record)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return masked(json.dumps(line, default=str, ensure_ascii=False))
+        return masked(as_json(line))
 
 
 def written(seconds: float) -> str:
@@ -91,7 +95,7 @@ def extras(record: logging.LogRecord) -> dict[str, Any]:
 
 def masked(line: str) -> str:
     """The line without the values that `hide` was told."""
-    for value in sorted(_HIDDEN, key=len, reverse=True):
+    for value in _longest_first:
         line = line.replace(value, MASK)
     return line
 
