@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import RLock
 from typing import Any
 
@@ -34,11 +35,11 @@ class Object:
     content_type: str = "application/octet-stream"
     metageneration: int = 1
 
-    @property
+    @cached_property
     def crc32c(self) -> str:
         return _base64(google_crc32c.value(self.data).to_bytes(4, "big"))
 
-    @property
+    @cached_property
     def md5(self) -> str:
         return _base64(hashlib.md5(self.data, usedforsecurity=False).digest())
 
