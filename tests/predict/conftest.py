@@ -130,9 +130,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def call(runtime: Runtime, clock: Clock) -> Callable[..., Got]:
+def calling(clock: Clock) -> Callable[[Runtime], Callable[..., Got]]:
+    """What calls the service on a runtime."""
+    return lambda runtime: caller(
+        create_app(runtime, now=lambda: clock.now, clock=lambda: clock.seconds)
+    )
+
+
+@pytest.fixture
+def call(runtime: Runtime, calling: Callable[[Runtime], Callable[..., Got]]) -> Callable[..., Got]:
     """Call the service: `call("/v1/places")`, `call("/v1/issue", method="POST", token=...)`."""
-    return caller(create_app(runtime, now=lambda: clock.now, clock=lambda: clock.seconds))
+    return calling(runtime)
 
 
 def caller(app: Wsgi) -> Callable[..., Got]:

@@ -1,6 +1,7 @@
 """The other endpoints: their guards, the page's data, health, events."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -113,6 +114,18 @@ def test_records_ready_issues_the_places_it_names_and_get_sees_it_at_once(
         assert got.status == 204
         assert ledger.verify(runtime.storage).segments == segments
     assert call("/v1/forecast?place=berlin").status == 200
+
+
+def test_where_the_clock_issues_new_records_wait_for_it(
+    runtime: Runtime, calling: Callable[[Runtime], Call], put: Put, run_of: RunOf, now: Any
+) -> None:
+    call = calling(replace(runtime, settings=replace(runtime.settings, issue_on="clock")))
+    put(Place(id="berlin"), run_of("gfs", [0, 1, 2]))
+    push = _push(RecordsReady(object="raw/x", latest_places=["berlin"]), now)
+    assert call("/v1/events/records-ready", method="POST", token=TOKEN, body=push).status == 204
+    assert ledger.verify(runtime.storage).segments == 0
+    assert call("/v1/issue", method="POST", token=TOKEN, body=b"{}").status == 200
+    assert ledger.verify(runtime.storage).segments == 1
 
 
 def test_model_promoted_issues_all(

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -153,6 +154,13 @@ def test_training_as_of_an_earlier_time_leaves_the_newer_champion(archive: Runti
     train(archive, at=at_day(30))
     index = json.loads(archive.storage.read(names.CHAMPION).data)
     assert index["champions"][KEY]["model_id"] == newer.model_id
+
+
+def test_a_training_reads_no_more_days_than_it_may(archive: Runtime) -> None:
+    at = at_day(DAYS)
+    few = replace(archive, settings=replace(archive.settings, train_days=3))
+    assert {one.days for one in train(few, at=at).series} <= {0, 1, 2, 3}
+    assert min(one.days for one in train(archive, at=at).series) > 3
 
 
 def test_few_days_train_nothing_and_say_why(archive: Runtime) -> None:

@@ -46,6 +46,7 @@ def _tell_bytes(runtime: "Runtime", at: datetime) -> None:
     """The bytes of each query of a training; its scores and skill come of the same rows."""
     from skyblend.predict.blend.series import BLENDED
     from skyblend.predict.train.history import histories
+    from skyblend.predict.train.job import history_since
     from skyblend.runtime import places
     from skyblend.runtime.tables.bigquery import BigQueryTables
     from skyblend.runtime.tables.bigquery.dry import DryRun
@@ -56,8 +57,9 @@ def _tell_bytes(runtime: "Runtime", at: datetime) -> None:
             f"{runtime.settings.tables}, and reading costs nothing"
         )
     dry, known = DryRun(runtime.tables), places.read(runtime.storage)
+    since = history_since(runtime.settings, at)
     for variable in BLENDED:
-        histories(dry, (variable,), as_of=at, places=known)
+        histories(dry, (variable,), as_of=at, places=known, since=since)
     for one in dry.asked:
         click.echo(f"{', '.join(one.query.variables)} of {one.table}: {one.bytes} bytes")
     total = sum(one.bytes for one in dry.asked)

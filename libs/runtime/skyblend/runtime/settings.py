@@ -158,6 +158,12 @@ class Settings:
     fan_out: int = setting(
         "0", whole, "Tasks of a tick above which they go over the bus, one by one; 0: never."
     )
+    issue_on: str = setting(
+        "records",
+        one_of("records", "clock"),
+        "When forecasts are issued: with new records and by the clock, or by the clock only.",
+    )
+    train_days: int = setting("0", whole, "Days of history that a training reads; 0: all.")
     traces: str = setting(
         "", text, "Where OpenTelemetry traces go: gcp, or the http(s) address of a collector."
     )

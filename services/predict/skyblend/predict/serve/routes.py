@@ -158,7 +158,7 @@ class _Endpoints:
         if not isinstance(push.event, RecordsReady):
             raise BadPush("message.attributes.type", "RecordsReady", push.type)
         with logs.trace(push.trace), span("records ready", kind="consumer"):
-            if push.event.latest_places:
+            if push.event.latest_places and self._runtime.settings.issue_on == "records":
                 self._issue(now=self._now(), only=frozenset(push.event.latest_places))
         return Response(status=HTTPStatus.NO_CONTENT)
 

@@ -44,10 +44,15 @@ class _Rows:
 
 
 def histories(
-    tables: Tables, variables: tuple[str, ...], *, as_of: datetime, places: Mapping[str, Place]
+    tables: Tables,
+    variables: tuple[str, ...],
+    *,
+    as_of: datetime,
+    places: Mapping[str, Place],
+    since: datetime | None = None,
 ) -> list[History]:
     """The history of every blended series of `variables` that forecasts exist of, as it was known
-    at `as_of`.
+    at `as_of`; of valid times from `since` on, where it is given.
 
     `places` are the configured ones: their positions count before those of the records.
     """
@@ -55,7 +60,7 @@ def histories(
     for variable in variables:
         if variable not in BLENDED:
             raise ValueError(f"{variable} is not blended: expected one of {', '.join(BLENDED)}")
-        query = Query(variables=(variable,), view=View.VERSIONS, as_of=as_of)
+        query = Query(variables=(variable,), view=View.VERSIONS, as_of=as_of, valid_from=since)
         told = _without_members(tables.forecasts(query))
         forecasts = _rows(told, variable, ("place_id", "source", "model"))
         observations = _rows(tables.observations(query), variable, ("place_id", "source"))

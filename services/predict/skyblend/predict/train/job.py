@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from skyblend.predict.blend.columns import History
 from skyblend.predict.blend.model import Model, ModelError, decode
@@ -20,6 +20,7 @@ from skyblend.protos.v1.events_pb2 import ModelPromoted
 from skyblend.runtime import names, places
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.publishing import publish
+from skyblend.runtime.settings import Settings
 from skyblend.runtime.storage import Absent, Storage
 
 _LOG = logging.getLogger(__name__)
@@ -77,8 +78,15 @@ def _train(runtime: Runtime, at: datetime) -> TrainReport:
 
 def _histories(runtime: Runtime, at: datetime) -> Iterator[History]:
     configured = places.read(runtime.storage)
+    since = history_since(runtime.settings, at)
     for variable in BLENDED:
-        yield from histories(runtime.tables, (variable,), as_of=at, places=configured)
+        yield from histories(runtime.tables, (variable,), as_of=at, places=configured, since=since)
+
+
+def history_since(settings: Settings, at: datetime) -> datetime | None:
+    """The first valid time that a training at `at` reads, None for all; in the cloud it bounds the
+    bytes that are paid for."""
+    return at - timedelta(days=settings.train_days) if settings.train_days else None
 
 
 def champion_as_of(storage: Storage, key: str, at: datetime) -> Model | None:
