@@ -173,8 +173,10 @@ class Load:
         self.told.add(f"{kind} {status}", "" if good else f"{kind} is answered with {status}")
 
     def _broken(self, kind: str, error: OSError, *, is_late: bool) -> None:
+        """Who is refused after `quiet` was not let in, whenever he set out."""
+        is_late |= isinstance(error, ConnectionRefusedError) and self.quiet.is_set()
         outcome = f"{kind} {type(error).__name__}"
-        self.told.add(f"late {outcome}" if is_late else outcome, "" if is_late else str(error))
+        self.told.add(f"late {outcome}" if is_late else outcome, "" if is_late else outcome)
 
 
 def answer(stream: socket.socket) -> tuple[int, bool]:
