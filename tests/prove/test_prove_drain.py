@@ -17,7 +17,7 @@ from stopping import CHANGES, Change, Load, drained, pushed, running
 
 IS_FULL = os.environ.get("SKYBLEND_PROVE") == "1"
 STOPS = 20
-# Granian cuts off who has just connected and is not accepted yet when it stops: seen twice in 44
+# Granian cuts off who has just connected and is not accepted yet when it stops: seen twice in 49
 # stops. Cloud Run sends nobody any more by then.
 ALLOWED = {"serve": STOPS // 5}
 
