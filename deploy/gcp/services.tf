@@ -22,8 +22,8 @@ locals {
     SKYBLEND_LOCATION     = var.region
     SKYBLEND_TOPIC_PREFIX = local.prefix
     SKYBLEND_CALLERS      = join(",", local.callers)
-    SKYBLEND_TRACES       = var.traces
   }
+  traced = { for name, value in { SKYBLEND_TRACES = var.traces } : name => value if value != "" }
 
   services = {
     ingest = {
@@ -50,21 +50,20 @@ locals {
       secrets = var.secrets
     }
     preprocess = {
-      # Decodes and writes Parquet: as much processor as a thread can use, and one for the bucket's connections.
+      # Decodes and writes Parquet, which is Python and NumPy in one thread at a time.
       cpu = "1"
-      # Arrow and NumPy take 200 MB, a block of rows in the works 300 MB, and /tmp, where a member of an archive is
-      # unpacked, is memory too.
+      # Arrow and NumPy take 200 MB, an archive of bulletins in the works 160 MB more, 4 at a time; and /tmp, where a
+      # member is unpacked, is memory too.
       memory = "2Gi"
-      # One message at a time: memory has a known bound, and more work means more instances. The server has threads
-      # besides, so that a probe is answered while an archive is read for minutes.
-      concurrency   = 1
+      # While one waits for the bucket another computes; the server has two threads more, for the probes.
+      concurrency   = 4
       min_instances = 0
-      # Twenty raw objects arrive in the same minute of an hour (1,000 places, 50 an answer): 10 instances take them in
-      # seconds. More would only meet at the same latest/ objects.
-      max_instances = 10
+      # A request that finds no room for some seconds is refused, and that is one of the five attempts of its message. So
+      # there is room for 80: a thousand new places bring two thousand back-fills within minutes.
+      max_instances = 20
       # A collect task is processed in seconds, a large archive in minutes. Below the 600 s of the ack deadline.
       request_seconds = 570
-      env             = { THREADS = "3" }
+      env             = { THREADS = "6" }
       secrets         = {}
     }
     serve = {
@@ -95,6 +94,8 @@ resource "google_cloud_run_v2_service" "this" {
   # decided by identity (identities.tf), and nobody without one is let in.
   ingress              = "INGRESS_TRAFFIC_ALL"
   invoker_iam_disabled = false
+  # The audience that pushes and ticks name; Cloud Run knows its other address by itself.
+  custom_audiences = [local.urls[each.key]]
 
   template {
     service_account                  = google_service_account.this[each.key].email
@@ -125,26 +126,27 @@ resource "google_cloud_run_v2_service" "this" {
       # A revision whose settings are wrong, or whose account cannot read the bucket, fails its deployment instead of
       # taking traffic. A first answer takes a few seconds of processor time; 60 s is a start that hangs.
       startup_probe {
-        period_seconds    = 2
+        period_seconds    = 3
         timeout_seconds   = 2
-        failure_threshold = 30
+        failure_threshold = 20
         http_get {
           path = "/ready"
         }
       }
-      # A server that answers nothing for a minute and a half is started anew; not sooner, since all its threads may be
-      # busy with long messages. /ready is not asked here: a bucket in trouble is no reason to start anew.
+      # A server that answers nothing for five minutes is started anew. Not sooner: after a training all threads of
+      # serve may issue a thousand places, minutes in which nothing else is answered, and a start would begin it again.
+      # /ready is not asked here: a bucket in trouble is no reason to start anew.
       liveness_probe {
-        period_seconds    = 30
+        period_seconds    = 60
         timeout_seconds   = 5
-        failure_threshold = 3
+        failure_threshold = 5
         http_get {
           path = "/health"
         }
       }
 
       dynamic "env" {
-        for_each = merge(local.env, each.value.env, {
+        for_each = merge(local.env, local.traced, each.value.env, {
           SKYBLEND_AUTH     = var.auth
           SKYBLEND_AUDIENCE = join(",", [local.urls[each.key], local.gcloud])
         })

@@ -25,7 +25,7 @@ resource "google_cloud_run_v2_job" "train" {
 
         dynamic "env" {
           # A job answers nobody, and iam is for what stands behind Cloud Run's front door.
-          for_each = merge(local.env, {
+          for_each = merge(local.env, local.traced, {
             SKYBLEND_AUTH     = "oidc"
             SKYBLEND_AUDIENCE = local.urls["serve"]
           })

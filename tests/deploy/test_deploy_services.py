@@ -30,7 +30,9 @@ def environment(terraform: Any, service: str) -> dict[str, str]:
         own = terraform.locals["services"][service]["env"]
     merged = block["containers"][0]["dynamic"][0]["env"]["for_each"]
     inline = dict(re.findall(r'(SKYBLEND_\w+) = ("?[^,}]+"?)', merged))
-    found = {**terraform.locals["env"], **own, **inline}
+    traced = dict(re.findall(r"(SKYBLEND_\w+) = (var\.\w+)", terraform.locals["traced"]))
+    assert traced.keys() == {"SKYBLEND_TRACES"}
+    found = {**terraform.locals["env"], **traced, **own, **inline}
     return {name: value(terraform, name, given) for name, given in found.items()}
 
 
