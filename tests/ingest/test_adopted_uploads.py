@@ -13,12 +13,13 @@ import pytest
 from flask import Flask, request
 from gcs_server import serving
 from google.protobuf.json_format import Parse
-from skyblend.ingest.arrivals import adopt, arrival_name, stated
+from skyblend.ingest.arrivals import adopt, arrival_name, retry, stated
 from skyblend.ingest.service import respond
 from skyblend.ingest.uploads import BadUpload, store
 from skyblend.protos.v1.records_pb2 import Upload
 from skyblend.runtime import names
 from skyblend.runtime.bus.push import decode
+from skyblend.runtime.storage import Absent
 from skyblend.runtime.storage.finalized import Finalized
 from skyblend.runtime.storage.folder import FolderStorage
 from skyblend.runtime.storage.gcs import GcsStorage
@@ -142,6 +143,22 @@ def test_a_refused_file_is_taken_over_once_the_limit_allows_it(arrivals):
     wide = replace(arrivals, settings=replace(arrivals.settings, upload_limit=2000))
     assert adopt(wide, told_of, now=NOON).created
     assert entries(arrivals) == listed(arrivals, names.ARRIVALS) == []
+
+
+def test_a_refused_file_is_tried_again_by_hand(arrivals):
+    adopt(arrivals, arrive(arrivals, b"x" * 1001), now=NOON)
+    assert retry(arrivals, ARRIVED, now=NOON) is None
+    wide = replace(arrivals, settings=replace(arrivals.settings, upload_limit=2000))
+    assert retry(wide, ARRIVED, now=NOON).created
+    assert entries(arrivals) == []
+
+
+def test_a_refused_file_that_somebody_removed_has_no_entry_any_more(arrivals):
+    adopt(arrivals, arrive(arrivals, b"x" * 1001), now=NOON)
+    arrivals.storage.delete(ARRIVED)
+    with pytest.raises(Absent, match="somebody removed it"):
+        retry(arrivals, ARRIVED, now=NOON)
+    assert entries(arrivals) == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import click
 from skyblend.cli import times
 from skyblend.cli.drain import settle_events
 from skyblend.cli.session import Session, pass_session
+from skyblend.runtime import names
 
 if TYPE_CHECKING:
     from skyblend.runtime.place import Runtime
@@ -61,6 +62,9 @@ def replay_entry(session: Session, entry_id: str) -> None:
 
     runtime = session.reading()
     raw = _entry(runtime, entry_id)["raw"]
+    if raw.startswith(names.ARRIVALS):
+        _take_over(session, runtime, entry_id, name=raw)
+        return
     done = replay(runtime, entry_id, now=times.now())
     settle_events(session, runtime)
     click.echo(
@@ -71,6 +75,17 @@ def replay_entry(session: Session, entry_id: str) -> None:
     again = _refused_again(runtime, entry_id, raw=raw, is_empty=is_empty)
     if again is not None:
         raise click.ClickException(f"refused again: {_reason(again)}")
+
+
+def _take_over(session: Session, runtime: "Runtime", entry_id: str, *, name: str) -> None:
+    """Try a file again that came into the bucket and was refused as a whole."""
+    from skyblend.ingest.arrivals import retry
+
+    stored = retry(runtime, name, now=times.now())
+    if stored is None:
+        raise click.ClickException(f"refused again: {_reason(_entry(runtime, entry_id))}")
+    settle_events(session, runtime)
+    click.echo(f"{name} is taken over as {stored.object}")
 
 
 def _refused_again(

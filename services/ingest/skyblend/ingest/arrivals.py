@@ -77,6 +77,16 @@ def adopt(runtime: Runtime, arrival: Finalized, *, now: datetime) -> StoredUploa
     return stored
 
 
+def retry(runtime: Runtime, name: str, *, now: datetime) -> StoredUpload | None:
+    """Take over what was refused before, as it stands now; None where it is refused again. Raises
+    Absent where somebody removed it, and forgets the refusal."""
+    generation = runtime.storage.generation(name)
+    if not generation:
+        runtime.storage.delete(_entries(name))
+        raise Absent(name, "somebody removed it since it was refused")
+    return adopt(runtime, Finalized(runtime.settings.bucket, name, generation), now=now)
+
+
 def _is_ours(runtime: Runtime, arrival: Finalized) -> bool:
     """Whether it lies below `uploads/` of our bucket and is a file; the console makes empty objects
     that end with a slash for folders."""
