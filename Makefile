@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 ARGS ?=
+BUS ?= sqlite
 
 PACKAGES := protos libs/weather libs/sources libs/runtime services/ingest services/preprocess services/predict simulator cli
 NAMES := $(addprefix skyblend-,$(notdir $(PACKAGES)))
@@ -50,8 +51,8 @@ $(VENV)/.ready: $(VENV)/.tools requirements/dev.txt $(addsuffix /pyproject.toml,
 run: setup ## the whole pipeline on http://127.0.0.1:8080 (ARGS=--live or --simulate, --port N)
 	@$(BIN)/skyblend up $(ARGS)
 
-run-services: setup ## the three services as three processes on ports 8081 to 8083 with one bus
-	@$(BIN)/skyblend services $(ARGS)
+run-services: setup ## the three services as three processes on ports 8081 to 8083 with one bus (BUS=pubsub: Google's emulator)
+	@$(BIN)/skyblend services --bus $(BUS) $(ARGS)
 
 test: setup ## all tests, in two processes (ARGS for pytest)
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from threading import Event, Thread
 
 from skyblend.cli import child, times
+from skyblend.cli.drain import is_elsewhere
 from skyblend.ingest.announce import reannounce
 from skyblend.preprocess.compaction import compact_closed_days
+from skyblend.runtime import names
 from skyblend.runtime.bus.delivery import Deliverer, Post, Unreachable
 from skyblend.runtime.bus.sqlite import local
 from skyblend.runtime.place import Runtime
@@ -22,6 +24,8 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 # A training that failed or found too little is tried again after this.
 _TRAIN_AGAIN = HOUR
 _IDLE_LOOK_SECONDS = 1.0
+# A training waits so long for what Pub/Sub has on its way.
+_MOST_WAIT = 10 * MINUTE
 # What failed is tried again after this, in the same slot; a service may be just starting.
 _AGAIN_SECONDS = 2.0
 
@@ -37,7 +41,8 @@ class Job:
 
 
 class Schedule:
-    """Delivers the bus's messages and does the jobs until `stop`; a slow one holds up no other."""
+    """Delivers the bus's messages, where Pub/Sub does not, and does the jobs until `stop`; a slow
+    one holds up no other."""
 
     def __init__(
         self,
@@ -47,22 +52,24 @@ class Schedule:
         stop: Event,
     ) -> None:
         self._runtime, self._post = runtime, post
-        self._bus = local(runtime.bus)
+        self._bus = None if is_elsewhere(runtime.bus) else local(runtime.bus)
         self.stop = stop
         self.collected = Event()  # the first tick is through
         self.trained = Event()  # the first training is through
         self._tried: datetime | None = None
+        self._due: datetime | None = None
 
     def start(self) -> None:
         """Start all threads; daemons, since each step may be cut off anywhere and is repeated."""
-        deliverer = Deliverer(self._bus, self._post, token=self._runtime.token)
         loops: dict[str, Callable[[], None]] = {
-            "deliver": lambda: deliverer.run(self.stop),
             "chores": lambda: self._keep(Job("chores", DAY, self._do_chores)),
             "collect": self._announce_and_collect,
             "issue": lambda: self._keep(Job("issue", HOUR, self._issue)),
             "train": self._train_when_due,
         }
+        if self._bus is not None:
+            deliverer = Deliverer(self._bus, self._post, token=self._runtime.token)
+            loops["deliver"] = lambda: deliverer.run(self.stop)
         for name, loop in loops.items():
             Thread(target=self._guard, args=(name, loop), name=name, daemon=True).start()
 
@@ -86,6 +93,12 @@ class Schedule:
         """All that a process which is gone left stored and unannounced comes first."""
         reannounce(self._runtime, times.now(), every=timedelta(0))
         self._keep(Job("collect", MINUTE, self._collect))
+
+    def repeat_lost(self) -> None:
+        """Do again what a bus that lost its messages had carried: announce what is not processed,
+        and issue."""
+        reannounce(self._runtime, times.now(), every=timedelta(0))
+        self._issue(times.now())
 
     def _collect(self, tick: datetime) -> bool:
         is_done = self._call("/v1/collect", {"tick": times.text(tick)})
@@ -121,7 +134,7 @@ class Schedule:
         while not self.stop.wait(_IDLE_LOOK_SECONDS):
             if not self._training_is_due(times.now()):
                 self.trained.set()
-            elif not self._bus.pending():
+            elif self._is_quiet(times.now()):
                 self._train()
 
     def _training_is_due(self, now: datetime) -> bool:
@@ -130,13 +143,27 @@ class Schedule:
         last = last_training(self._runtime)
         return last is None or now - last >= DAY
 
+    def _is_quiet(self, now: datetime) -> bool:
+        """Whether nothing is on its way that a training would miss. Pub/Sub does not tell: then
+        whether all that is stored is processed, or has been waited for long enough."""
+        if self._bus is not None:
+            return not self._bus.pending()
+        self._due = self._due or now
+        return now - self._due >= _MOST_WAIT or all_processed(self._runtime)
+
     def _train(self) -> None:
         """In a process of its own, so that serving goes on at its pace."""
-        self._tried = times.now()
+        self._tried, self._due = times.now(), None
         done = child.run("skyblend.predict.train", environ=self._runtime.settings.environ)
         level = logging.ERROR if done.returncode else logging.INFO
         _LOG.log(level, "training ended with %d: %s%s", done.returncode, done.stdout, done.stderr)
         self.trained.set()
+
+
+def all_processed(runtime: Runtime) -> bool:
+    """Whether each raw object has its mark."""
+    storage = runtime.storage
+    return all(storage.generation(names.processed(raw.name)) for raw in storage.list(names.RAW))
 
 
 def last_training(runtime: Runtime) -> datetime | None:

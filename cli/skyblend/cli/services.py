@@ -1,16 +1,19 @@
 """`skyblend services`: ingest, preprocess and predict as three processes with one bus.
 
 Ingest and preprocess run behind functions-framework, predict behind granian, as in their images;
-this process keeps the schedule, delivers the bus's messages over HTTP and starts again what died.
+this process keeps the schedule, delivers the bus's messages over HTTP (Pub/Sub's emulator does that
+by itself) and starts again what died.
 """
 
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from threading import Event
+from typing import TYPE_CHECKING
 
 import click
 from skyblend.cli import child, defaults, times
@@ -18,7 +21,11 @@ from skyblend.cli.session import Session, pass_session
 from skyblend.runtime.folder import Running, write_running
 from skyblend.runtime.guards import address, bracketed
 from skyblend.runtime.place import Runtime, runtime_for
-from skyblend.runtime.settings import Settings
+from skyblend.runtime.settings import PUBSUB, SQLITE, Settings
+
+if TYPE_CHECKING:
+    from skyblend.cli.local_pubsub import LocalPubsub
+    from skyblend.cli.schedule import Schedule
 
 _LOOK_SECONDS = 0.5
 _STOP_SECONDS = 10.0
@@ -44,27 +51,41 @@ class Service:
     show_default=True,
     help="The first of three ports: ingest, preprocess, predict.",
 )
+@click.option(
+    "--bus",
+    "kind",
+    type=click.Choice([SQLITE, PUBSUB]),
+    default=SQLITE,
+    show_default=True,
+    help="What carries events: a file, or Google's Pub/Sub emulator.",
+)
 @pass_session
-def services(session: Session, *, realm: str | None, port: int) -> None:
+def services(session: Session, *, realm: str | None, port: int, kind: str) -> None:
     """Run the three services as three processes with one bus, on three ports.
 
     The same pipeline as `skyblend up`, arranged as in the cloud: the bus pushes events over HTTP.
+    With --bus pubsub it is Google's Pub/Sub emulator: the one that PUBSUB_EMULATOR_HOST names, else
+    one that is started from the Cloud SDK. It signs no pushes, so the services ask for no token
+    then; they listen on this machine only.
     """
     from skyblend.cli.hold import hold, refuse_open_address, refuse_taken_port
+    from skyblend.cli.local_pubsub import local_pubsub
     from skyblend.cli.simulation import decide, with_simulator
 
     wish = realm or session.wish
-    with hold(session.data):
-        settings = decide(wish, session.environ())
+    with hold(session.data), local_pubsub() if kind == PUBSUB else nullcontext() as pubsub:
+        environ = session.environ()
+        environ |= pubsub.environ(environ) if pubsub else {"SKYBLEND_BUS": SQLITE}
+        settings = decide(wish, environ)
         refuse_open_address(settings)
         for number in range(3):
             refuse_taken_port(settings.host, port + number)
         if settings.is_simulated:
             settings = with_simulator(settings)
-        run(settings, first_port=port)
+        run(settings, first_port=port, pubsub=pubsub)
 
 
-def run(settings: Settings, *, first_port: int) -> None:
+def run(settings: Settings, *, first_port: int, pubsub: "LocalPubsub | None" = None) -> None:
     """Keep the services running until a signal says stop."""
     from skyblend.cli.worker import log_to_file
 
@@ -72,16 +93,22 @@ def run(settings: Settings, *, first_port: int) -> None:
     runtime = runtime_for(settings)
     defaults.add_if_new(runtime.storage)
     chosen = table(settings.host, first_port)
+    endpoint = _endpoints(settings.host, chosen)
+    if pubsub:
+        pubsub.subscribe(settings, endpoint)
     running = {one.name: _start(one, settings.environ) for one in chosen}
     stop = _stopped_by_signals()
     try:
-        _announce(settings, chosen)
-        _schedule(runtime, chosen, stop)
+        _announce(settings, chosen, pubsub)
+        schedule = _schedule(runtime, endpoint, stop)
         while not stop.wait(_LOOK_SECONDS):
             for one in chosen:
                 if running[one.name].poll() is not None:
                     click.echo(f"{one.name} ended with {running[one.name].returncode}: again")
                     running[one.name] = _start(one, settings.environ)
+            if pubsub and pubsub.revive():
+                pubsub.subscribe(settings, endpoint)
+                schedule.repeat_lost()
     finally:
         _end(running)
 
@@ -116,26 +143,33 @@ def _start(service: Service, environ: Mapping[str, str]) -> "subprocess.Popen[by
     return child.start(service.module, *service.arguments, environ=environ)
 
 
-def _schedule(runtime: Runtime, chosen: tuple[Service, ...], stop: Event) -> None:
+def _endpoints(host: str, chosen: tuple[Service, ...]) -> Callable[[str], str]:
+    """The URL of a path that is posted to: each has its service."""
     from skyblend.cli.apps import service_of
+
+    ports = {one.name: one.port for one in chosen}
+    return lambda path: address(host, ports[service_of("POST", path)]) + path
+
+
+def _schedule(runtime: Runtime, endpoint: Callable[[str], str], stop: Event) -> "Schedule":
     from skyblend.cli.progress import Progress
     from skyblend.cli.schedule import Schedule
     from skyblend.runtime.bus.post import over_http
 
-    ports = {one.name: one.port for one in chosen}
-
-    def endpoint(path: str) -> str:
-        return address(runtime.settings.host, ports[service_of("POST", path)]) + path
-
     schedule = Schedule(runtime, over_http(endpoint), stop=stop)
     schedule.start()
-    page = address(runtime.settings.host, ports["predict"])
+    page = endpoint("/v1/issue").removesuffix("/v1/issue")
     Progress(runtime, schedule, address=page).start()
+    return schedule
 
 
-def _announce(settings: Settings, chosen: tuple[Service, ...]) -> None:
+def _announce(
+    settings: Settings, chosen: tuple[Service, ...], pubsub: "LocalPubsub | None"
+) -> None:
     for one in chosen:
         click.echo(f"{one.name:<12} {address(settings.host, one.port)}")
+    if pubsub:
+        click.echo(f"{'pubsub':<12} emulator on {pubsub.address}")
     write_running(
         settings.data,
         Running(
@@ -143,6 +177,7 @@ def _announce(settings: Settings, chosen: tuple[Service, ...]) -> None:
             address=address(settings.host, chosen[-1].port),
             realm=settings.realm,
             started_at=times.text(times.now()),
+            environ=pubsub.environ(settings.environ) if pubsub else {},
         ),
     )
 

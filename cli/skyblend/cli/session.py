@@ -65,6 +65,8 @@ class Session:
     def _settings(self, defaults: Mapping[str, str]) -> "Settings":
         from skyblend.runtime.settings import Settings
 
+        if (running := self.running()) is not None:  # as if they had been exported
+            os.environ.update(running.environ)
         settings = Settings.read({**defaults, **self.environ()})
         if settings.is_simulated:
             why = "as asked for" if self.wish else "as the running `up` does; --live says otherwise"

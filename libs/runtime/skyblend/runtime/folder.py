@@ -4,9 +4,9 @@ tells others."""
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,15 @@ class Locked(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """What a running `skyblend up` tells other commands: its address, its realm, and since when
-    (ISO 8601, UTC)."""
+    """What a running `skyblend up` tells other commands: its address, its realm, since when
+    (ISO 8601, UTC), and the environment variables by which they reach its bus, where that is not
+    the file in this folder."""
 
     pid: int
     address: str
     realm: str
     started_at: str
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepare(data: Path) -> None:
