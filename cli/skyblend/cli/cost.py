@@ -17,6 +17,7 @@ import click
 @click.option("--price", "given", multiple=True, metavar="NAME=USD", help="Another list price.")
 @click.option("--rate", default=0.92, show_default=True, help="Euros for a US dollar.")
 @click.option("--prices", "shown", is_flag=True, help="Only the prices, and from when they are.")
+@click.option("--measures", "compared", is_flag=True, help="Only what each measure saves.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 def cost(
     *,
@@ -31,6 +32,7 @@ def cost(
     given: tuple[str, ...],
     rate: float,
     shown: bool,
+    compared: bool,
     as_json: bool,
 ) -> None:
     """What collecting, storing and serving takes and costs in a month on Google Cloud.
@@ -65,7 +67,9 @@ def cost(
         design=improved(Design(), measures),
     )
     costs = bill(lines(plan), prices, rate=rate)
-    if as_json:
+    if compared:
+        click.echo(table.measures(plan, prices, rate=rate))
+    elif as_json:
         click.echo(json.dumps(table.as_json(plan, costs, rate=rate)))
     else:
         click.echo(table.text(plan, costs, rate=rate))

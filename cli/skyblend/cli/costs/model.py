@@ -98,6 +98,7 @@ def amounts(plan: Plan) -> Amounts:
     tasks = sum(one.tasks for one in asked)
     calls = sum(one.calls for one in asked)
     values = sum(plan.places * one.rounds * one.provider.values for one in asked)
+    raw_bytes = sum(plan.places * one.rounds * one.provider.raw_bytes for one in asked)
     issues = _issues(plan, asked)
     over_bus = tasks if _fans_out(plan) else 0.0
     return Amounts(
@@ -107,10 +108,10 @@ def amounts(plan: Plan) -> Amounts:
         issues=issues,
         values=values,
         rows=sum(plan.places * one.rounds * one.provider.rows for one in asked),
-        raw_bytes=sum(plan.places * one.rounds * one.provider.raw_bytes for one in asked),
+        raw_bytes=raw_bytes,
         messages=2 * tasks + over_bus,
         seconds={
-            "ingest": _ingest_seconds(plan, calls, tasks),
+            "ingest": _ingest_seconds(plan, calls, tasks) + raw_bytes * plan.work.pack_byte,
             "preprocess": _preprocess_seconds(plan, tasks, values),
             "serve": _serve_seconds(plan, issues),
         },
@@ -258,10 +259,15 @@ def _tables(plan: Plan, month: Amounts) -> Iterator[Line]:
     yield Line("tables", "bigquery_long", grown * (age - active))
     if design.load_rows:
         yield Line("loads", "bigquery_query", month.rows * work.bigquery_row)
-    months = min(age, design.training_days * DAY / MONTH)
-    rows = month.rows * design.training_share * months
-    read = rows * work.training_row * work.training_variables
+    read = trained_bytes(plan, month) * work.training_variables
     yield Line("training", "bigquery_query", read * MONTH / DAY)
+
+
+def trained_bytes(plan: Plan, month: Amounts) -> float:
+    """Bytes that a training in the middle of the month reads for one variable."""
+    design = plan.design
+    months = min(plan.month - 0.5, design.training_days * DAY / MONTH)
+    return month.rows * design.training_share * months * plan.work.training_row
 
 
 def _around(plan: Plan, month: Amounts) -> Iterator[Line]:

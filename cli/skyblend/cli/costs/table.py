@@ -1,21 +1,56 @@
 """The figures of a plan as a table for people, and as JSON."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from skyblend.cli.costs.bill import Cost, by_service
-from skyblend.cli.costs.model import Plan, Rounds, amounts, rounds
+from skyblend.cli.costs.bill import Cost, bill, by_service
+from skyblend.cli.costs.design import MEASURES, improved
+from skyblend.cli.costs.model import Plan, Rounds, amounts, lines, rounds, trained_bytes
+from skyblend.cli.costs.prices import Price
 from skyblend.cli.costs.providers import DAY, MONTH
 
 _DEAREST = 8
 _ROUND_SECONDS = 600.0  # in which an hour's work shall be through
+_QUERY_LIMIT = 20 << 30  # bytes, the default of the setting
+_MONTHS = (1, 12)
 
 
 def text(plan: Plan, costs: Sequence[Cost], *, rate: float) -> str:
     """All tables."""
     parts = [_head(plan, rate), *_sources(plan), "", *_quantities(plan), "", *_euros(costs)]
-    return "\n".join(parts)
+    return "\n".join((*parts, *_warnings(plan)))
+
+
+def measures(plan: Plan, prices: Mapping[str, Price], *, rate: float) -> str:
+    """What each measure saves by itself, and all of them, in the first month and after a year."""
+
+    def row(name: str, about: str, *chosen: str) -> str:
+        told = (
+            f"{amount:9.2f}"
+            for month in _MONTHS
+            for amount in _total(bill(lines(_built(plan, month, chosen)), prices, rate=rate))
+        )
+        return f"{name:16}{''.join(told)}  {about}"
+
+    head = f"{'euros a month':16}{'list, beyond free in month 1, in month 12':>36}"
+    each = (row(one.name, one.about, one.name) for one in MEASURES)
+    together = row("all of them", "", *(one.name for one in MEASURES)).rstrip()
+    return "\n".join((head, row("as it is built", "").rstrip(), *each, together))
+
+
+def _built(plan: Plan, month: int, chosen: Sequence[str]) -> Plan:
+    return replace(plan, month=month, design=improved(plan.design, chosen))
+
+
+def _warnings(plan: Plan) -> Iterator[str]:
+    read = trained_bytes(plan, amounts(plan))
+    if read > _QUERY_LIMIT:
+        yield (
+            f"\n! a training reads {read / 2**30:,.0f} GiB a variable; above SKYBLEND_QUERY_LIMIT "
+            f"({_QUERY_LIMIT / 2**30:.0f} GiB) it is refused, and costs nothing"
+        )
 
 
 def as_json(plan: Plan, costs: Sequence[Cost], *, rate: float) -> dict[str, Any]:
