@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pytest
 from skyblend.runtime.access import TokenAccess
@@ -153,15 +154,30 @@ def test_reading_asks_for_the_host_where_a_name_could_lead_to_this_machine() -> 
     assert check_read("sky.lan", access=AnyHost(), allowed=("sky.lan",)) is None
 
 
+@dataclass
+class Request:
+    method: str
+    headers: Mapping[str, str] = field(default_factory=lambda: {"Host": "localhost"})
+    path: str = "/v1/places"
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "get", "X"])
 def test_a_method_that_is_not_known_to_read_shows_the_credential(method: str) -> None:
     access = TokenAccess("s")
-    refusal = check_request(method, {"Host": "localhost"}, access=access)
+    refusal = check_request(Request(method), access=access)
     assert refusal is not None
     assert refusal.status == 401
-    assert check_request(method, HEADERS, access=access) is None
+    assert check_request(Request(method, HEADERS), access=access) is None
+
+
+def test_a_probe_comes_from_the_machine_that_runs_us_by_whatever_name() -> None:
+    access = TokenAccess("s")
+    for path, status in (("/health", None), ("/ready", None), ("/metrics", 421), ("/ready/", 421)):
+        refusal = check_request(Request("GET", {"Host": "10.0.0.1"}, path), access=access)
+        assert (refusal.status if refusal else None) == status
+    assert check_request(Request("POST", path="/health"), access=access) is not None
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_reading_shows_none(method: str) -> None:
-    assert check_request(method, {"Host": "localhost"}, access=TokenAccess("s")) is None
+    assert check_request(Request(method), access=TokenAccess("s")) is None

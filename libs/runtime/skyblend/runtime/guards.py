@@ -5,8 +5,9 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from skyblend.runtime.health import is_probe
 from skyblend.runtime.tokens import is_shown
 
 if TYPE_CHECKING:
@@ -25,6 +26,19 @@ class Refusal:
     status: int
     title: str
     detail: str
+
+
+class Asking(Protocol):
+    """A request as Flask has it; `headers` has `get(name, default)` and `in`."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def headers(self) -> "Any": ...
 
 
 class Refused(Exception):
@@ -126,16 +140,18 @@ def check_post(
 
 
 def check_request(
-    method: str,
-    headers: "Any",
+    request: "Asking",
     *,
     access: "Access",
     allowed: Collection[str] = (),
     expected: str = "application/json",
 ) -> Refusal | None:
     """All guards of a request, asked before it is routed: a method that is not known to read may
-    change something, so that no new route is open by oversight."""
-    if method in READS:
+    change something, so that no new route is open by oversight. A probe passes none."""
+    if is_probe(request.method, request.path):
+        return None
+    headers = request.headers
+    if request.method in READS:
         return check_read(headers.get("Host", ""), access=access, allowed=allowed)
     return check_post(headers, access=access, allowed=allowed, expected=expected)
 

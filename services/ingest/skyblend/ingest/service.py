@@ -180,11 +180,8 @@ def _flag(given: str) -> bool:
 
 def _guard(request: Request, runtime: Runtime) -> None:
     """Raises Refused for whom the request may not come from."""
-    if health.is_probe(request.method, request.path):
-        return
     refusal = guards.check_request(
-        request.method,
-        request.headers,
+        request,
         access=runtime.access,
         allowed=runtime.settings.allowed_hosts,
         expected=_BYTES if request.path == _UPLOADS else _JSON,

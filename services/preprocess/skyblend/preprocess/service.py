@@ -49,14 +49,8 @@ def _answer(request: Request, runtime: Runtime) -> Response:
 
 
 def _guard(request: Request, runtime: Runtime) -> None:
-    """All guards; a probe passes none."""
-    if not health.is_probe(request.method, request.path):
-        allowed = runtime.settings.allowed_hosts
-        _refuse_if(
-            guards.check_request(
-                request.method, request.headers, access=runtime.access, allowed=allowed
-            )
-        )
+    allowed = runtime.settings.allowed_hosts
+    _refuse_if(guards.check_request(request, access=runtime.access, allowed=allowed))
 
 
 def _pushed(request: Request, runtime: Runtime) -> Response:

@@ -83,10 +83,8 @@ class _Endpoints:
     def guard(self) -> tuple[bytes, int, dict[str, str]] | None:
         """The Host of every request; the credential and the content type of one that changes
         something; a probe passes none."""
-        if health.is_probe(request.method, request.path):
-            return None
         access, allowed = self._runtime.access, self._runtime.settings.allowed_hosts
-        refusal = check_request(request.method, request.headers, access=access, allowed=allowed)
+        refusal = check_request(request, access=access, allowed=allowed)
         return problem(refusal) if refusal else None
 
     # What is read.
