@@ -30,6 +30,7 @@ COMMANDS = {
     "quarantine": ("quarantine", "What was refused or flagged, why, and how to try again."),
     "dead-letters": ("dead_letters", "Messages that were given up, why, and how to try again."),
     "ledger": ("ledger", "Check that nothing that was ever issued was changed since."),
+    "history": ("history", "Years of station observations from Google's public data sets."),
     "export": ("export", "Write forecasts or observations as tidy files."),
     "cost": ("cost", "What a project on Google Cloud takes and costs in a month."),
 }
