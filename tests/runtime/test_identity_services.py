@@ -113,26 +113,28 @@ def behind_cloud_run() -> Asked:
     return prepared(iam())
 
 
-@pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("name", FORGED)
-def test_a_forged_token_changes_nothing(in_process, service, name):
+def test_a_forged_token_changes_nothing(in_process, name):
     make, status = FORGED[name]
     before, header = in_process.state(), make()
-    answer = change(in_process, service, Authorization=header)
-    assert answer.status_code == status
-    assert answer.content_type == "application/problem+json"
-    assert (answer.headers.get("WWW-Authenticate") == "Bearer") == (status == 401)
-    assert not [part for part in (header or "").split(".") if len(part) > 8 and part in answer.text]
-    assert in_process.state() == before
+    parts = [part for part in (header or "").split(".") if len(part) > 8]
+    for service in SERVICES:
+        answer = change(in_process, service, Authorization=header)
+        assert answer.status_code == status, service
+        assert answer.content_type == "application/problem+json"
+        assert (answer.headers.get("WWW-Authenticate") == "Bearer") == (status == 401)
+        assert not [part for part in parts if part in answer.text]
+        assert in_process.state() == before, service
 
 
-@pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("name", sorted(FORGED.keys() - {"a signature removed"}))
-def test_behind_cloud_run_it_changes_nothing_either(behind_cloud_run, service, name):
+def test_behind_cloud_run_it_changes_nothing_either(behind_cloud_run, name):
     make, status = FORGED[name]
-    before = behind_cloud_run.state()
-    assert change(behind_cloud_run, service, Authorization=make()).status_code == status
-    assert behind_cloud_run.state() == before
+    before, header = behind_cloud_run.state(), make()
+    for service in SERVICES:
+        answer = change(behind_cloud_run, service, Authorization=header)
+        assert answer.status_code == status, service
+        assert behind_cloud_run.state() == before, service
 
 
 @pytest.mark.parametrize("mode", ["oidc", "iam"])
