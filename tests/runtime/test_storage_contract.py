@@ -2,7 +2,8 @@
 
 Cloud Storage is our own small server (tests/pipeline/gcs_server.py), with the real client. Where
 STORAGE_EMULATOR_HOST names another server, the suite runs against that one too, in a bucket that it
-makes: the tests of `PRECONDITIONS` fail on a server that keeps none, such as gcp-storage-emulator.
+makes. A server that keeps no preconditions, or tells no generation with an object's bytes, such as
+gcp-storage-emulator, skips `PRECONDITIONS`.
 """
 
 import io
@@ -28,6 +29,18 @@ from skyblend.runtime.storage.memory import MemoryStorage
 
 EMULATOR = "STORAGE_EMULATOR_HOST"
 GIVEN = os.environ.get(EMULATOR, "")
+
+
+PRECONDITIONS = frozenset(
+    {
+        "test_an_object_reads_back_with_its_generation",
+        "test_preconditions",
+        "test_create_writes_only_once",
+        "test_of_64_that_create_at_once_one_wins",
+        "test_no_update_is_lost_between_threads",
+        "test_an_update_that_leaves_it_writes_nothing",
+    }
+)
 
 
 @contextmanager
@@ -69,7 +82,17 @@ if GIVEN:
 @pytest.fixture(params=sorted(KINDS))
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
     with KINDS[request.param](tmp_path) as made:
+        asked = request.node.originalname
+        if request.param == "given" and asked in PRECONDITIONS and not _keeps_them(made):
+            pytest.skip("the server that STORAGE_EMULATOR_HOST names keeps no preconditions")
         yield made
+
+
+def _keeps_them(storage: Storage) -> bool:
+    """Whether a second creation is refused."""
+    won = [create(storage, "probe", b"") for _ in range(2)]
+    storage.delete("probe")
+    return won == [True, False]
 
 
 def test_an_object_reads_back_with_its_generation(storage: Storage) -> None:
