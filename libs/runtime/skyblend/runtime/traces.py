@@ -76,6 +76,8 @@ def begin(settings: "Settings", *, service: str) -> None:
     Raises Misconfigured for an address that cannot be used."""
     global _recorder  # noqa: PLW0603 - one per process, as logging
     if settings.traces and _recorder is None:
+        from multiprocessing import util  # noqa: PLC0415
+
         try:
             from skyblend.runtime.otlp import OtlpRecorder  # noqa: PLC0415 - heavy, only where asked
         except ModuleNotFoundError as error:
@@ -84,6 +86,8 @@ def begin(settings: "Settings", *, service: str) -> None:
                 " extra `traces` of skyblend-runtime"
             ) from None
         _recorder = OtlpRecorder.to(settings, service=service)
+        # As atexit, which does not run in the worker that granian forks.
+        util.Finalize(None, end, exitpriority=0)
 
 
 def flush_if_due() -> None:
