@@ -22,9 +22,9 @@ resource "google_storage_bucket" "data" {
   }
 
   # A deleted object, or old version, can be restored for a week, also after a mistake with this file. With 1,000 places
-  # and 5 providers this and the 3 days below keep some 40 GB of old latest/ objects, less than a euro a month.
+  # asked hourly by 5 providers this and the 3 days below keep 400 GB of old latest/ and issued/ objects, 7 euros a month.
   soft_delete_policy {
-    retention_duration_seconds = 604800
+    retention_duration_seconds = var.soft_delete_days * 86400
   }
 
   # Raw answers are read within the hour and then only by replay. Each step costs one operation an object, and reading

@@ -2,8 +2,8 @@ locals {
   # Every call may come late or twice: what is done is seen from the bucket.
   ticks = {
     # Providers are asked once an hour, and most ticks find nothing due. Such a tick costs two listings of the bucket for
-    # each provider: with five of them two euros a month if it came every minute, less than half a euro like this, and
-    # what a provider refused, or a new place, is taken up within five minutes.
+    # each provider, and a start: with five of them two euros a month and more if it came every minute, and it would
+    # bring nothing but quicker repeats. What a provider refused, or a new place, is taken up within a quarter of an hour.
     collect = { service = "ingest", path = "/v1/collect", schedule = var.collect_schedule, deadline = "540s" }
     # Records that arrive issue their places at once; this one moves the hours on where nothing arrived. After the
     # round of the full hour.

@@ -21,6 +21,7 @@ locals {
     SKYBLEND_DATASET      = var.dataset
     SKYBLEND_LOCATION     = var.region
     SKYBLEND_TOPIC_PREFIX = local.prefix
+    SKYBLEND_QUERY_LIMIT  = format("%d", var.query_limit_gib * 1073741824)
     SKYBLEND_CALLERS      = join(",", local.callers)
   }
   traced = { for name, value in { SKYBLEND_TRACES = var.traces } : name => value if value != "" }

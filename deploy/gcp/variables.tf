@@ -60,7 +60,7 @@ variable "secrets" {
 
 variable "collect_schedule" {
   type        = string
-  default     = "*/5 * * * *"
+  default     = "*/15 * * * *"
   description = "When ingest looks for what is due (cron, UTC)."
 }
 
@@ -90,6 +90,26 @@ variable "stale_hours" {
   }
 }
 
+variable "soft_delete_days" {
+  type        = number
+  default     = 7
+  description = "Days in which a deleted object can be restored; 0 pays for none of them, and versions alone protect."
+  validation {
+    condition     = var.soft_delete_days == 0 || (var.soft_delete_days >= 7 && var.soft_delete_days <= 90)
+    error_message = "Expected 0, or 7 to 90: what Cloud Storage takes."
+  }
+}
+
+variable "query_limit_gib" {
+  type        = number
+  default     = 20
+  description = "Largest query in BigQuery, GiB billed; above it is refused. A training reads the history of a variable in one: `skyblend train --dry-run` tells how much."
+  validation {
+    condition     = var.query_limit_gib >= 1 && floor(var.query_limit_gib) == var.query_limit_gib
+    error_message = "Expected a whole number of GiB."
+  }
+}
+
 variable "billing_account" {
   type        = string
   default     = ""
@@ -99,7 +119,7 @@ variable "billing_account" {
 variable "budget" {
   type        = number
   default     = 15
-  description = "Monthly budget in the billing account's currency: half as much again as the reckoning of docs/scale-and-cost.md for 1,000 places."
+  description = "Monthly budget in whole units of the billing account's currency; `skyblend cost` reckons what your places take."
 }
 
 variable "repository" {

@@ -17,6 +17,7 @@ WORKED_OUT = {
     "SKYBLEND_CALLERS": "skyblend-push@my-project.iam.gserviceaccount.com,me@example.com",
     "SKYBLEND_AUDIENCE": "https://skyblend-serve-123456789.europe-west1.run.app",
     "SKYBLEND_CONTACT": "me@example.com",
+    "SKYBLEND_QUERY_LIMIT": "21474836480",
 }
 
 

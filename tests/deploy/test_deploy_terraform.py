@@ -173,7 +173,9 @@ def test_the_bucket_keeps_versions_and_is_never_public(terraform: Any) -> None:
     assert str(bucket.body["uniform_bucket_level_access"]).lower() == "true"
     assert bucket.body["public_access_prevention"] == "enforced"
     assert str(bucket.body["force_destroy"]).lower() == "false"
-    assert int(bucket.one("soft_delete_policy")["retention_duration_seconds"]) >= 7 * 86400
+    kept = bucket.one("soft_delete_policy")["retention_duration_seconds"]
+    assert kept == "${var.soft_delete_days * 86400}"
+    assert terraform.variables["soft_delete_days"]["default"] == 7
 
 
 def test_tables_are_partitioned_by_day_and_never_read_whole(terraform: Any, folder: Path) -> None:
