@@ -46,7 +46,6 @@ def run(gcs: Gcs, tmp_path: Path) -> Run:
     """Runs a command; the bus is a file, so that all is done when the command returns."""
 
     def invoke(*arguments: object) -> Result:
-        (tmp_path / "data").mkdir(exist_ok=True)
         return CliRunner().invoke(cli, ["--data", str(tmp_path / "data"), *map(str, arguments)])
 
     return invoke

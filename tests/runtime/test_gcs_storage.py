@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from gcs_bucket import Bucket
 from gcs_server import Call, Gcs, serving
 from skyblend.runtime.storage import Absent, Changed, StorageError, create, update
 from skyblend.runtime.storage.gcs import GcsStorage
@@ -328,16 +327,3 @@ def _without_generation(gcs: Gcs, storage: GcsStorage) -> None:
     kept = gcs.bucket.objects["a"]
     object.__setattr__(kept, "generation", 0)
     storage.generation("a")
-
-
-def test_the_server_answers_a_reader_that_has_it_with_304(gcs: Gcs) -> None:
-    from gcs_bucket import Refused  # noqa: PLC0415 - its only use
-
-    bucket = Bucket()
-    made = bucket.put({"name": "a"}, b"one", {})
-    with pytest.raises(Refused) as caught:
-        bucket.get("a", {"ifGenerationNotMatch": str(made.generation)})
-    assert caught.value.status == 304
-    with pytest.raises(Refused) as refused:
-        bucket.put({"name": "a"}, b"two", {"ifMetagenerationMatch": "2"})
-    assert refused.value.status == 412

@@ -62,7 +62,7 @@ def upload_url(
     the bucket.
 
     \b
-      skyblend upload-url history.tar.gz --as skyblend-ingest@PROJECT.iam.gserviceaccount.com
+      skyblend upload-url history.tar.gz --as skyblend-upload@PROJECT.iam.gserviceaccount.com
     """
     from skyblend.ingest.arrivals import arrival_name
     from skyblend.runtime.settings import GCS
