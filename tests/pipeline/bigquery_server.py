@@ -70,7 +70,7 @@ class BigQueryServer:
                 case "GET", ["datasets", _, "tables", name]:
                     return self._table(name)
                 case "PATCH", ["datasets", _, "tables", name]:
-                    return self._add_columns(name, body)
+                    return self._change(name, body)
                 case "DELETE", ["datasets", _, "tables", name]:
                     self._table(name)
                     del self.tables[name]
@@ -98,13 +98,13 @@ class BigQueryServer:
             raise Refused(404, "notFound", f"Not found: Table p:d.{name}")
         return self.tables[name]
 
-    def _add_columns(self, name: str, change: Resource) -> Resource:
+    def _change(self, name: str, change: Resource) -> Resource:
         table = self._table(name)
         there = {one["name"] for one in table["schema"]["fields"]}
-        for one in change["schema"]["fields"]:
+        for one in change.get("schema", {}).get("fields", []):
             if one["name"] not in there:
                 self._database.execute(f'ALTER TABLE "{name}" ADD "{one["name"]}" {_type(one)}')
-        table["schema"] = change["schema"]
+        table.update(change)
         return table
 
     def _begin(self, asked: Resource) -> Resource:
@@ -152,6 +152,8 @@ class BigQueryServer:
         target = load["destinationTable"]["tableId"]
         known = [one["name"] for one in load["schema"]["fields"]]
         loaded = 0
+        if target not in self.tables:
+            self._create({"tableReference": load["destinationTable"], "schema": load["schema"]})
         with self._whole():
             if load["writeDisposition"] == "WRITE_TRUNCATE":
                 self._database.execute(f'DELETE FROM "{target}"')

@@ -12,6 +12,7 @@ from typing import Any
 from bqemulator.api.routes import tables  # type: ignore[import-not-found]
 from bqemulator.cli import main  # type: ignore[import-not-found]
 from bqemulator.jobs import executor  # type: ignore[import-not-found]
+from bqemulator.storage import type_map  # type: ignore[import-not-found]
 
 columns, run = tables.bq_schema_to_duckdb_columns, executor._run_query_body
 
@@ -34,7 +35,7 @@ def literal(parameter: Any) -> str:
     return f"TIMESTAMP {json.dumps(value['value'])}"
 
 
-tables.bq_schema_to_duckdb_columns = quoted
+tables.bq_schema_to_duckdb_columns = type_map.bq_schema_to_duckdb_columns = quoted
 executor._run_query_body = with_parameters
 if __name__ == "__main__":
     sys.exit(main())

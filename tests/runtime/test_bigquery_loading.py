@@ -138,6 +138,20 @@ def test_a_staging_table_that_is_left_goes_by_itself(
     assert abs(int(staging["expirationTime"]) / 1000 - in_three_days) < 3600
 
 
+def test_a_staging_table_that_is_gone_is_loaded_again(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    bucket.put("a", A)
+    server.trouble.held = True
+    Loading(bucket.tables.connection, bucket, FORECASTS, wait=0).run()
+    server.trouble.held = False
+    (staging,) = (name for name in server.tables if name != "forecasts")
+    bucket.tables.connection.client.delete_table(f"p.d.{staging}")
+    assert bucket.tables.load_pending() == Loaded(objects=1, rows=2)
+    assert steps(server) == ["0_load", "0_replace", "1_load", "1_replace"]
+    assert server.rows("forecasts") == rows("a", A)
+
+
 @pytest.mark.parametrize(
     ("step", "expected"),
     [

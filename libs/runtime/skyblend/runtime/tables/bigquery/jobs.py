@@ -38,11 +38,14 @@ def carry_out(
     connection: Connection, job_id: str, begin: "Callable[[str], Job]", *, wait: float = WAIT
 ) -> Result:
     """Begin the job of this name, or find the one that was begun before, and wait until it ends.
-    Raises Google's errors where the request itself is refused: then there is no such job."""
-    from google.api_core.exceptions import Conflict  # noqa: PLC0415 - heavy
+    What names a table that is not there has failed, whether BigQuery makes a job of it or not.
+    Raises Google's other errors where the request itself is refused: then there is no such job."""
+    from google.api_core.exceptions import Conflict, NotFound  # noqa: PLC0415 - heavy
 
     try:
         job = begin(job_id)
+    except NotFound as error:
+        return Result(Outcome.FAILED, error.message)
     except Conflict:  # begun by an earlier run, by another loader, or by a request that was lost
         job = connection.client.get_job(  # type: ignore[assignment]
             job_id, location=connection.location, retry=connection.retry, timeout=CALL

@@ -135,15 +135,17 @@ class Loading:
 
     def _attempt(self, manifest: Manifest) -> Result:
         """Load and replace. What will be in the table is written down before, so that a deletion
-        never misses a row."""
+        never misses a row. The staging table is made by the load job alone: one that is gone is
+        never taken for one without rows, it fails the attempt."""
         _beside(self._keep, manifest.loaded)
-        staging = f"staging_{self._kind.name}_{manifest.digest}"
+        staging = f"staging_{self._kind.name}_{manifest.digest}_{manifest.attempt}"
         rows = 0
         with trouble(f"loading {self._kind.name}"):
             if manifest.loaded:
                 loaded = self._carry_out(manifest, "load", self._load(manifest, staging))
                 if loaded.outcome is not Outcome.DONE:
                     return loaded
+                tables.let_expire(self._connection, staging)
                 rows = loaded.rows
             if manifest.loaded or manifest.replaced:
                 replaced = self._carry_out(manifest, "replace", self._replace(manifest, staging))
@@ -180,7 +182,7 @@ class Loading:
         def begin(job_id: str) -> "bigquery.LoadJob":
             return connection.client.load_table_from_uri(
                 uris,
-                tables.stage(connection, self._kind, staging),
+                connection.table(staging),
                 job_id=job_id,
                 location=connection.location,
                 job_config=config,

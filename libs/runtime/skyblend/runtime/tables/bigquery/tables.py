@@ -35,14 +35,17 @@ def prepare(connection: Connection, kind: Kind) -> None:
         _add_columns(connection, kind, table)
 
 
-def stage(connection: Connection, kind: Kind, name: str) -> "bigquery.Table":
-    """A staging table with the columns of the table, which goes by itself after some days."""
+def let_expire(connection: Connection, name: str) -> None:
+    """See to it that a staging table goes by itself after some days, if it is there."""
+    from google.api_core.exceptions import NotFound
     from google.cloud.bigquery import Table
 
-    table = Table(connection.table(name), schema=schema_fields(kind))
+    table = Table(connection.table(name))
     table.expires = datetime.now(UTC) + _STAGED
-    connection.client.create_table(table, exists_ok=True, retry=connection.retry, timeout=CALL)
-    return table
+    try:
+        connection.client.update_table(table, ["expires"], retry=connection.retry, timeout=CALL)
+    except NotFound:
+        return
 
 
 def drop(connection: Connection, name: str) -> None:
