@@ -19,6 +19,7 @@ from skyblend.runtime import places as known_places
 from skyblend.runtime.bus import ROUTES, push
 from skyblend.runtime.bus.delivery import Deliverer
 from skyblend.runtime.bus.post import into_wsgi
+from skyblend.runtime.bus.sqlite import SqliteBus
 from skyblend.runtime.http import Retry
 from skyblend.runtime.place import runtime_for
 from skyblend.runtime.settings import Settings
@@ -190,6 +191,15 @@ def test_a_task_that_comes_twice_fetches_once(runtime, tick, deliver, provider):
         runtime.bus.publish(event, trace="t")
     deliver()
     assert len(provider.asked) == len(set(provider.asked)) == 6 + 11
+    assert len(bucket(runtime)) == 14
+
+
+def test_a_task_whose_collector_was_killed_is_collected_by_another(runtime, tick, deliver):
+    tick()
+    killed = SqliteBus(runtime.bus.path)
+    assert len(killed.lease(1000)) == 14
+    killed.close()  # its leases are free, as those of a dead process
+    assert deliver().done == 2 * 14  # each task, and the raw object that it became
     assert len(bucket(runtime)) == 14
 
 

@@ -35,7 +35,9 @@ def collect(session: Session, source: str | None) -> None:
     settle_events(session, runtime, report.events)
     for one in report.sources:
         until = f"; left alone until {times.text(one.until)}, as it asked" if one.until else ""
-        click.echo(f"{one.source}: {one.answers} answers, {len(one.objects)} raw objects{until}")
+        bus = f"; {one.published} tasks went over the bus" if one.published else ""
+        told = f"{one.answers} answers, {len(one.objects)} raw objects{bus}{until}"
+        click.echo(f"{one.source}: {told}")
     for failure in report.failures:
         click.echo(f"{failure.source} {failure.endpoint}: {failure.reason}", err=True)
     if report.failures:

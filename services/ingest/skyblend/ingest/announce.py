@@ -17,7 +17,7 @@ from skyblend.runtime.storage import Absent, Storage, update
 from skyblend.sources.registry import SOURCES
 
 EVERY = timedelta(minutes=3)
-EVERY_IN_CLOUD = timedelta(minutes=15)  # where each listing is paid for
+EVERY_IN_CLOUD = timedelta(minutes=10)  # where each listing is paid for
 _MOST_DAYS = 400  # whose slots are looked through after a long rest
 
 
