@@ -3,7 +3,6 @@ resource "google_artifact_registry_repository" "images" {
   location      = var.region
   format        = "DOCKER"
   description   = "Images of Skyblend: ingest, preprocess, serve, train."
-  kms_key_name  = var.kms_key
 
   # An image is a few hundred MB and half a gigabyte is free: what a rollback needs stays, the rest goes.
   # KEEP wins over DELETE, so the newest versions stay however old they are.

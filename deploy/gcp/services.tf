@@ -146,9 +146,11 @@ resource "google_cloud_run_v2_service" "this" {
         }
       }
 
+      # iam: Cloud Run checks a token's signature and who may come in, and hands it on without the signature; the
+      # service checks audience, expiry and e-mail of what is left, and that it is on Cloud Run.
       dynamic "env" {
         for_each = merge(local.env, local.traced, each.value.env, {
-          SKYBLEND_AUTH     = var.auth
+          SKYBLEND_AUTH     = "iam"
           SKYBLEND_AUDIENCE = join(",", [local.urls[each.key], local.gcloud])
         })
         content {

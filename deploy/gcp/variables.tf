@@ -38,16 +38,6 @@ variable "operators" {
   description = "E-mails of people who may call the services, read the bucket and replay dead letters."
 }
 
-variable "auth" {
-  type        = string
-  default     = "iam"
-  description = "iam: Cloud Run checks callers; oidc: the services check the identity token once more themselves."
-  validation {
-    condition     = contains(["iam", "oidc"], var.auth)
-    error_message = "Expected iam or oidc; a service in the cloud is never open."
-  }
-}
-
 variable "secrets" {
   type        = map(string)
   default     = {}
@@ -77,7 +67,7 @@ variable "traces" {
 variable "kms_key" {
   type        = string
   default     = null
-  description = "Customer-managed key for bucket, topics, data set and images: projects/P/locations/REGION/keyRings/R/cryptoKeys/K, in the same region."
+  description = "Customer-managed key for bucket, topics and data set: projects/P/locations/REGION/keyRings/R/cryptoKeys/K, in the same region."
 }
 
 variable "stale_hours" {

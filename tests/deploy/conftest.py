@@ -19,7 +19,6 @@ GIVEN = {
     "var.bucket": "",
     "var.dataset": "skyblend",
     "var.traces": "",
-    "var.auth": "iam",
     "local.bucket": "my-project-skyblend",
     "data.google_project.this.number": "123456789",
 }
