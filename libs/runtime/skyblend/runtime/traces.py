@@ -10,6 +10,7 @@ for at most FLUSH_SECONDS, and the end of the process sends the rest. What canno
 dropped.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -59,23 +60,30 @@ class _Unrecorded:
 
 _recorder: Recorder | None = None
 _UNRECORDED = _Unrecorded()
+_beginning = threading.Lock()  # first requests may come side by side
 
 
 @contextmanager
 def span(name: str, *, kind: Kind = "internal", **facts: Fact) -> Iterator[Span]:
     """The work inside as one span; what it raises marks it as failed and is raised on."""
-    if _recorder is None:
+    if (recorder := _recorder) is None:
         yield _UNRECORDED
         return
-    with _recorder.span(name, kind, facts) as recorded:
+    with recorder.span(name, kind, facts) as recorded:
         yield recorded
 
 
 def begin(settings: "Settings", *, service: str) -> None:
     """Record from now on where SKYBLEND_TRACES asks for it, until `end` or the end of the process.
     Raises Misconfigured for an address that cannot be used."""
+    if settings.traces:
+        with _beginning:
+            _begin(settings, service)
+
+
+def _begin(settings: "Settings", service: str) -> None:
     global _recorder  # noqa: PLW0603 - one per process, as logging
-    if settings.traces and _recorder is None:
+    if _recorder is None:
         from multiprocessing import util  # noqa: PLC0415
 
         try:
@@ -92,13 +100,13 @@ def begin(settings: "Settings", *, service: str) -> None:
 
 def flush_if_due() -> None:
     """Send what is there, where it was not sent of late."""
-    if _recorder is not None:
-        _recorder.flush(FLUSH_SECONDS, unless_within=DUE_SECONDS)
+    if (recorder := _recorder) is not None:
+        recorder.flush(FLUSH_SECONDS, unless_within=DUE_SECONDS)
 
 
 def end() -> None:
     """Send what is there and record no more."""
-    global _recorder  # noqa: PLW0603
-    if _recorder is not None:
-        _recorder.end()
-    _recorder = None
+    global _recorder
+    ending, _recorder = _recorder, None
+    if ending is not None:
+        ending.end()
