@@ -7,7 +7,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
@@ -33,7 +33,8 @@ class Trouble:
     """What goes wrong with the next call of a kind.
 
     refuse: answered with `status`, without effect. lose: the effect stands, the answer does not
-    arrive. cut: half of the answer's bytes arrive. stop: an upload's piece is half taken.
+    arrive. cut: half of the answer's bytes arrive. stop: an upload's piece is half taken, and the
+    connection breaks. short: it is half taken, and the answer says so.
     spoil: the answer's bytes are other than those stored."""
 
     kind: str
@@ -133,9 +134,10 @@ class _Handler(BaseHTTPRequestHandler):
         if trouble is not None and how == "refuse":
             self._answer(_problem(Refused(trouble.status, "trouble on demand")))
             return
-        if how == "stop":
-            _half(self.server_gcs, asked)
-        answer = _tried(act) if how != "stop" else Answer(200)
+        if how in ("stop", "short"):
+            asked = _halved(asked)
+            act = _route(self.server_gcs, asked)[1]
+        answer = _tried(act)
         if how in ("lose", "stop"):
             self.close_connection = True
             return
@@ -315,11 +317,12 @@ def _range(headers: dict[str, str], length: int) -> tuple[int | None, int | None
     return (None if found[1] is None else int(found[1])), total
 
 
-def _half(gcs: Gcs, asked: Asked) -> None:
-    """Take the first half of a piece, in whole steps, as when a connection breaks."""
-    start, _ = _range(asked.headers, len(asked.body))
+def _halved(asked: Asked) -> Asked:
+    """The first half of a piece, in whole steps, as when a connection breaks."""
     half = asked.body[: len(asked.body) // 2 // STEP * STEP]
-    gcs.bucket.append(asked.query["upload_id"], start, half, None)
+    start, _ = _range(asked.headers, len(asked.body))
+    where = f"bytes {start}-{(start or 0) + len(half) - 1}/*" if half else "bytes */*"
+    return replace(asked, body=half, headers={**asked.headers, "content-range": where})
 
 
 def _of_signed(gcs: Gcs, asked: Asked, name: str) -> Route:

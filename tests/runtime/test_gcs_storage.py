@@ -242,6 +242,17 @@ def test_an_upload_in_pieces_goes_on_where_it_broke_off(
     assert gcs.kinds().count("POST resumable") == 1
 
 
+def test_an_upload_of_which_less_was_taken_than_sent_is_an_error_and_no_object(
+    gcs: Gcs, storage: GcsStorage
+) -> None:
+    gcs.trouble("PUT piece", "short")
+    with pytest.raises(StorageError, match="big: the upload broke off"):
+        storage.write("big", io.BytesIO(LARGE))
+    assert storage.generation("big") == 0
+    storage.write("big", io.BytesIO(LARGE))
+    assert storage.read("big").data == LARGE
+
+
 def test_the_last_answer_of_an_upload_in_pieces_may_be_lost(gcs: Gcs, storage: GcsStorage) -> None:
     def last(call: Call) -> None:
         if call.headers.get("content-range", "").endswith(str(len(LARGE))):

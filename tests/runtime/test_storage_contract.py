@@ -140,6 +140,13 @@ def test_a_stream_is_written_and_read(storage: Storage) -> None:
         assert stream.read() == content
 
 
+def test_a_stream_is_written_from_where_it_stands(storage: Storage) -> None:
+    stream = io.BytesIO(b"0123456789")
+    stream.seek(4)
+    storage.write("a", stream)
+    assert storage.read("a").data == b"456789"
+
+
 def test_a_reader_keeps_the_bytes_that_it_opened(storage: Storage) -> None:
     storage.write("a", b"old")
     with storage.open("a") as stream:

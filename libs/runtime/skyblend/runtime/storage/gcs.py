@@ -88,6 +88,8 @@ class GcsStorage:
                         raise
         except Absent as error:
             raise StorageError(name, "the upload was given up by Cloud Storage") from error
+        except ValueError as error:  # so the client says that less was taken than it had sent
+            raise StorageError(name, f"the upload broke off: {error}") from error
         return _generation(name, blob)
 
     def delete(self, name: str, *, if_generation: int | None = None) -> None:
