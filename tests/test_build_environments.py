@@ -14,8 +14,8 @@ from hatchling.builders.wheel import WheelBuilder
 ROOT = Path(__file__).resolve().parents[1]
 UV = Path(sys.executable).with_name("uv")
 ENTRIES = {
-    "ingest": ("skyblend.ingest.main",),
-    "preprocess": ("skyblend.preprocess.main",),
+    "ingest": ("skyblend.ingest.main", "skyblend.runtime.draining"),
+    "preprocess": ("skyblend.preprocess.main", "skyblend.runtime.draining"),
     "serve": ("skyblend.predict.main", "skyblend.predict.serve.app"),
     "train": ("skyblend.predict.train.__main__",),
 }

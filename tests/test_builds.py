@@ -74,9 +74,9 @@ def test_images_install_only_what_they_need() -> None:
 def test_each_image_has_its_own_environment_and_runs_without_root(image: str) -> None:
     text = (ROOT / "cloudbuild" / "Dockerfile").read_text()
     assert f"FROM builder AS {image}-environment\nRUN ./environment.sh {image}\n" in text
-    final = text.split(f"FROM runtime AS {image}\n")[1].split("FROM ")[0].splitlines()
-    assert final[:2] == [f"COPY --from={image}-environment /app /app", "USER 10001"]
-    assert final[2].startswith("CMD [")
+    final = text.split(f" AS {image}\n")[1].split("FROM ")[0]
+    assert final.startswith(f"COPY --from={image}-environment /app /app\n")
+    assert "USER 10001\n" in final
 
 
 def test_the_dockerfile_follows_hadolint() -> None:
