@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeVar
 
@@ -139,21 +139,14 @@ class Loading:
         never taken for one without rows, it fails the attempt."""
         _beside(self._keep, manifest.loaded)
         staging = f"staging_{self._kind.name}_{manifest.digest}_{manifest.attempt}"
-        rows = 0
         with trouble(f"loading {self._kind.name}"):
-            if manifest.loaded:
-                loaded = self._carry_out(manifest, "load", self._load(manifest, staging))
-                if loaded.outcome is not Outcome.DONE:
-                    return loaded
-                tables.let_expire(self._connection, staging)
-                rows = loaded.rows
-            if manifest.loaded or manifest.replaced:
-                replaced = self._carry_out(manifest, "replace", self._replace(manifest, staging))
-                if replaced.outcome is not Outcome.DONE:
-                    return replaced
-            if manifest.loaded:
+            loaded = self._load(manifest, staging)
+            if loaded.outcome is not Outcome.DONE:
+                return loaded
+            replaced = self._replace(manifest, staging)
+            if manifest.loaded and replaced.outcome is not Outcome.RUNNING:
                 tables.drop(self._connection, staging)
-        return Result(Outcome.DONE, rows=rows)
+        return replace(replaced, rows=loaded.rows)
 
     def _carry_out(
         self,
@@ -164,9 +157,11 @@ class Loading:
         job_id = f"skyblend_{self._kind.name}_{manifest.digest}_{manifest.attempt}_{step}"
         return carry_out(self._connection, job_id, begin, wait=self._wait)
 
-    def _load(self, manifest: Manifest, staging: str) -> "Callable[[str], bigquery.LoadJob]":
+    def _load(self, manifest: Manifest, staging: str) -> Result:
         from google.cloud.bigquery import LoadJobConfig, ParquetOptions
 
+        if not manifest.loaded:
+            return Result(Outcome.DONE)
         connection = self._connection
         options = ParquetOptions()  # type: ignore[no-untyped-call]
         options.enable_list_inference = True  # a list of records, not a record with a list in it
@@ -190,9 +185,14 @@ class Loading:
                 timeout=CALL,
             )
 
-        return begin
+        result = self._carry_out(manifest, "load", begin)
+        if result.outcome is Outcome.DONE:
+            tables.let_expire(connection, staging)
+        return result
 
-    def _replace(self, manifest: Manifest, staging: str) -> "Callable[[str], bigquery.QueryJob]":
+    def _replace(self, manifest: Manifest, staging: str) -> Result:
+        if not manifest.loaded and not manifest.replaced:
+            return Result(Outcome.DONE)
         connection = self._connection
         statement, parameters = statements.replacement(
             self._kind,
@@ -213,7 +213,7 @@ class Loading:
                 timeout=CALL,
             )
 
-        return begin
+        return self._carry_out(manifest, "replace", begin)
 
     def _finished(self, manifest: Manifest, rows: int) -> Loaded:
         _beside(self._clear, manifest.entries)
