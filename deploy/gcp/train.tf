@@ -7,7 +7,7 @@ resource "google_cloud_run_v2_job" "train" {
     template {
       service_account       = google_service_account.this["train"].email
       execution_environment = "EXECUTION_ENVIRONMENT_GEN2"
-      # Fits take seconds a variable; reading a year of 1,000 places from BigQuery takes minutes. An hour is stuck.
+      # Fits take seconds a variable, reading what fits into memory from BigQuery takes minutes. An hour is stuck.
       timeout = "3600s"
       # A repeat changes nothing that is done, and a second failure is no accident.
       max_retries = 1
@@ -17,9 +17,10 @@ resource "google_cloud_run_v2_job" "train" {
         resources {
           limits = {
             # The fits run in one thread; the second processor reads ahead.
-            cpu = "2"
-            # One variable's history at a time, as columns of doubles: 1 GB for a year of 1,000 places and 7 forecasters.
-            memory = "4Gi"
+            cpu = var.train_cpu
+            # A training holds the history of one variable at a time, about 300 bytes a row while it is read: 4 GiB take
+            # 14 million rows: 50 places with one model that is asked hourly for 16 days, for a month.
+            memory = var.train_memory
           }
         }
 

@@ -90,6 +90,18 @@ variable "soft_delete_days" {
   }
 }
 
+variable "train_cpu" {
+  type        = string
+  default     = "2"
+  description = "Processors of the training; more than 8 GiB of memory need 4, more than 16 GiB 8."
+}
+
+variable "train_memory" {
+  type        = string
+  default     = "4Gi"
+  description = "Memory of the training; it grows with places x models x days of history (train.tf)."
+}
+
 variable "query_limit_gib" {
   type        = number
   default     = 20
