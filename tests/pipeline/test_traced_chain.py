@@ -29,9 +29,21 @@ STEPS = {
 }
 
 
-@pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collector, CollectReport]]:
-    """What came of a tick of one source for one place, delivered to its end."""
+OVER_THE_BUS = STEPS | {
+    "collect task": "publish",
+    "fetch": "collect task",
+    "store raw": "collect task",
+}
+Traced = tuple[Collector, CollectReport, dict[str, str]]
+
+
+@pytest.fixture(scope="module", params=[("0", STEPS), ("1", OVER_THE_BUS)], ids=["itself", "bus"])
+def traced(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Traced]:
+    """What came of a tick of one source for one place, delivered to its end: collected by the tick
+    itself, or by tasks over the bus."""
+    fan_out, steps = request.param
     data: Path = tmp_path_factory.mktemp("traced")
     simulator = serve(now=lambda: datetime.now(UTC))
     with collecting() as collector:
@@ -39,6 +51,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collector
             "SKYBLEND_DATA": str(data),
             "SKYBLEND_REALM": "simulated",
             "SKYBLEND_TRACES": collector.url,
+            "SKYBLEND_FAN_OUT": fan_out,
             "SKYBLEND_OPEN_METEO_BACKFILL_DAYS": "1",
             **simulator.settings,
         }
@@ -57,42 +70,43 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collector
             traces.end()
             runtime.bus.close()
             simulator.stop()
-        yield collector, report
+        yield collector, report, steps
 
 
-def test_one_trace_goes_from_the_tick_to_the_forecast(
-    traced: tuple[Collector, CollectReport],
-) -> None:
-    collector, report = traced
-    assert report.objects
-    assert {span.trace for span in collector.spans} == {report.trace}
-    assert STEPS.keys() <= {span.name for span in collector.spans}
-
-
-@pytest.mark.parametrize(("name", "above"), STEPS.items())
-def test_each_step_stands_below_the_one_that_caused_it(
-    traced: tuple[Collector, CollectReport], name: str, above: str
-) -> None:
+def above(traced: Traced, name: str) -> set[str]:
+    """The names of the spans that those of a name stand below."""
     by_id: dict[str, Received] = {span.id: span for span in traced[0].spans}
-    found = traced[0].named(name)
-    assert found
-    for span in found:
-        assert (by_id[span.parent].name if span.parent else "") == above
+    parents = [span.parent for span in traced[0].named(name)]
+    return {by_id[parent].name if parent else "" for parent in parents}
 
 
-def test_each_message_is_published_below_its_step(traced: tuple[Collector, CollectReport]) -> None:
+def test_one_trace_goes_from_the_tick_to_the_forecast(traced: Traced) -> None:
+    collector, report, steps = traced
+    assert {span.trace for span in collector.spans} == {report.trace}
+    assert steps.keys() | {"publish"} == {span.name for span in collector.spans}
+
+
+def test_each_step_stands_below_the_one_that_caused_it(traced: Traced) -> None:
+    assert {name: above(traced, name) for name in traced[2]} == {
+        name: {cause} for name, cause in traced[2].items()
+    }
+
+
+def test_each_message_is_published_below_its_step(traced: Traced) -> None:
     by_id = {span.id: span for span in traced[0].spans}
     published = {
         (span.facts["skyblend.event"], by_id[span.parent].name)
         for span in traced[0].named("publish")
     }
-    assert published == {("RawStored", "tick"), ("RecordsReady", "process")}
+    collected = {("CollectTask", "tick"), ("RawStored", "collect task")}
+    goes_over_bus = traced[2] is OVER_THE_BUS
+    first = collected if goes_over_bus else {("RawStored", "tick")}
+    assert published == first | {("RecordsReady", "process")}
 
 
-def test_a_span_tells_few_facts_and_no_address(traced: tuple[Collector, CollectReport]) -> None:
+def test_a_span_tells_few_facts_and_no_address(traced: Traced) -> None:
     (fetch, *_) = traced[0].named("fetch")
-    assert fetch.facts.keys() == {
-        f"skyblend.{n}" for n in ("source", "endpoint", "status", "bytes")
-    }
+    facts = ("source", "endpoint", "status", "bytes")
+    assert fetch.facts.keys() == {f"skyblend.{name}" for name in facts}
     assert fetch.facts["skyblend.status"] == 200
     assert "http" not in str([span.facts for span in traced[0].spans])

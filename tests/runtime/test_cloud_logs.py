@@ -153,6 +153,35 @@ def test_settings_that_cannot_be_used_are_told_in_one_line() -> None:
     assert "SKYBLEND_PORT must be a whole number" in json.loads(line)["stack_trace"]
 
 
+def test_lines_of_the_servers_themselves_have_the_same_form() -> None:
+    program = """
+import json, logging.config
+from importlib.resources import files
+from granian.log import LogLevels, configure_logging
+from gunicorn.config import Config
+from skyblend.runtime.server_logs import GunicornLogger
+GunicornLogger(Config()).error("Worker failed to boot %s", 'in "time"')
+given = json.loads(files("skyblend.runtime").joinpath("granian.json").read_text())
+configure_logging(LogLevels.info, given)
+logging.getLogger("_granian").warning("Killing worker-%d", 1)
+"""
+    for environ, is_json in ((CLOUD_RUN, True), ({}, False)):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        (gunicorn,), (granian,) = done.stderr.splitlines(), done.stdout.splitlines()
+        if is_json:
+            assert json.loads(gunicorn)["message"] == 'Worker failed to boot in "time"'
+            assert json.loads(granian)["severity"] == "WARNING"
+        else:
+            assert gunicorn.endswith('[ERROR] Worker failed to boot in "time"')
+            assert granian == "[WARNING] Killing worker-1"
+
+
 # The trace of a request.
 
 

@@ -11,7 +11,7 @@ from skyblend.cli.apps import App, apps, router
 from skyblend.cli.progress import Progress
 from skyblend.cli.schedule import Schedule
 from skyblend.cli.simulation import with_simulator
-from skyblend.runtime import logs
+from skyblend.runtime import logs, traces
 from skyblend.runtime.bus.post import into_wsgi
 from skyblend.runtime.guards import address
 from skyblend.runtime.lifeline import tie
@@ -27,6 +27,7 @@ def load(supervisor: int) -> App:
     tie(supervisor)
     settings = Settings.read(os.environ)
     log_to_file(settings)
+    traces.begin(settings, service="up")
     if settings.is_simulated:
         settings = with_simulator(settings)
     runtime = runtime_for(settings)
