@@ -5,6 +5,8 @@ import hashlib
 import io
 import json
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -103,6 +105,21 @@ def test_a_notification_of_a_replaced_generation_leaves_the_new_one(arrivals):
     assert listed(arrivals) == [ARRIVED]
     assert adopt(arrivals, second, now=NOON).created
     assert listed(arrivals, names.UPLOADS) == [names.upload(hashlib.sha256(b"new").hexdigest())]
+
+
+def test_deliveries_at_once_take_it_over_once(arrivals):
+    notification = arrive(arrivals)
+    barrier = threading.Barrier(8)
+
+    def deliver(_):
+        barrier.wait()
+        return adopt(arrivals, notification, now=NOON)
+
+    with ThreadPoolExecutor(8) as pool:
+        done = [stored for stored in pool.map(deliver, range(8)) if stored is not None]
+    assert [stored.created for stored in done].count(True) == 1
+    assert listed(arrivals) == sorted([RAW, names.upload_meta(RAW)])
+    assert {event.object for event in told(arrivals)} == {RAW}
 
 
 def test_what_was_uploaded_already_is_not_doubled(arrivals):

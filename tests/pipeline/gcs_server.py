@@ -50,6 +50,7 @@ class Gcs:
     bucket: Bucket
     url: str = ""
     calls: list[Call] = field(default_factory=list)
+    connections: int = 0
     troubles: deque[Trouble] = field(default_factory=deque)
     signed: Callable[[str, str, dict[str, str]], str | None] = lambda *_: "no key is known"
     meanwhile: Callable[[Call], None] = lambda _: None
@@ -125,6 +126,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Says nothing."""
+
+    def setup(self) -> None:
+        super().setup()
+        with self.server_gcs.lock:
+            self.server_gcs.connections += 1
 
     def _serve(self) -> None:
         asked = self._asked()

@@ -3,6 +3,8 @@
 import io
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -34,6 +36,15 @@ def test_nothing_is_asked_before_the_first_use(gcs: Gcs) -> None:
     assert gcs.calls == []
 
 
+def test_google_is_imported_at_the_first_use_only() -> None:
+    script = (
+        "import sys; from skyblend.runtime.storage.gcs import GcsStorage\n"
+        "GcsStorage('weather', project='p')\n"
+        "assert not {'google.cloud.storage', 'google.auth', 'requests'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+
+
 def test_each_operation_is_one_request(gcs: Gcs, storage: GcsStorage) -> None:
     storage.write("a", b"one")
     storage.read("a")
@@ -43,6 +54,19 @@ def test_each_operation_is_one_request(gcs: Gcs, storage: GcsStorage) -> None:
     storage.delete("a")
     expected = ["POST multipart", "GET media", "GET media", "GET", "GET list", "DELETE"]
     assert gcs.kinds() == expected
+
+
+def test_one_connection_serves_one_thread_also_through_refusals(
+    gcs: Gcs, storage: GcsStorage
+) -> None:
+    gcs.trouble("GET media", "refuse", times=3)
+    storage.write("a", b"one")
+    for _ in range(10):
+        storage.read("a")
+        assert storage.generation("b") == 0
+        with pytest.raises(Absent):
+            storage.read("b")
+    assert gcs.connections == 1
 
 
 def test_an_empty_object_is_written_and_read(storage: GcsStorage) -> None:
