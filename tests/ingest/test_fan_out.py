@@ -1,8 +1,11 @@
 """A tick whose tasks go over the bus brings what it brings when it collects them itself."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from threading import Barrier, Thread
+from functools import partial
+from threading import Barrier, BrokenBarrierError, Thread
 
 import pytest
 from flask import Flask, Response, request
@@ -10,6 +13,7 @@ from skyblend.cli.apps import apps, router, service_of
 from skyblend.ingest import raw
 from skyblend.ingest.collect import PATIENCE, collect
 from skyblend.ingest.collect_task import UnknownTask, collect_task
+from skyblend.ingest.due import PARALLEL
 from skyblend.ingest.fan_out import AGAIN
 from skyblend.ingest.service import respond
 from skyblend.protos.v1.events_pb2 import CollectTask, RawStored
@@ -270,7 +274,7 @@ def test_a_provider_that_asks_for_patience_is_asked_by_no_other_task(
     provider.fail = fail
     counts = deliver()
     assert (counts.done, counts.later) == (14, 0)
-    assert len(provider.asked) <= 4  # two tasks at a time, with two calls each
+    assert len(provider.asked) <= 2  # the two calls of one task
     provider.fail = lambda url, params: None
     assert tick(MINUTE).sources[0].until == NOON + timedelta(seconds=90)
     assert tick(2 * MINUTE).sources[0].published == 14  # at once, though it was on its way
@@ -287,11 +291,31 @@ def test_a_dead_provider_is_not_asked_by_every_task(runtime, tick, deliver, prov
     tick()
     provider.fail = fail
     assert deliver().later == 0
-    # each of the two tasks at a time may go to PATIENCE, with four calls begun before the last
-    # failure was counted
-    assert PATIENCE <= len(provider.asked) <= 2 * (PATIENCE + 3)
+    # the first task goes to PATIENCE, four of its calls at a time; the others learn of it
+    assert PATIENCE <= len(provider.asked) <= PATIENCE + 3
     provider.fail = lambda url, params: None
     assert tick(2 * MINUTE).sources[0].published == 51 + 4
+
+
+def test_tasks_of_one_source_at_once_ask_it_no_more_than_a_tick_would(
+    runtime, tick, fake, provider
+):
+    add(runtime, *(f"p{i}" for i in range(20, 60)))
+    crowd = Barrier(PARALLEL + 1)  # is passed where so many calls are under way at once
+    crowded = []
+
+    def fail(url, params):
+        with suppress(BrokenBarrierError):
+            crowded.append(crowd.wait(0.2))
+
+    tick()
+    provider.fail = fail
+    forecasts = [one for one in on_the_bus(runtime) if one.endpoint == "forecast"]
+    collecting = partial(collect_task, runtime, sources={"fake": fake}, http=provider)
+    with ThreadPoolExecutor(len(forecasts)) as pool:
+        reports = list(pool.map(lambda event: collecting(event, clock=lambda: NOON), forecasts))
+    assert crowded == []
+    assert sum(report.answers for report in reports) == 26  # 51 places, two a call
 
 
 def test_what_a_provider_gave_of_a_task_is_stored_and_the_rest_comes_again(

@@ -38,7 +38,7 @@ class Design:
     task_places: int = 100
     fan_out: int = 20  # tasks of a tick above which they go over the bus
     fetched_together: int = 4  # calls of a task
-    tasks_together: int = 4  # of ingest in one instance, on the average of a round; 8 are allowed
+    tasks_together: int = 4  # of different sources in one instance, on the average of a round
     class_a_object: int = 5  # raw, records, mark, two notes for the tables
     class_b_object: int = 13  # of ingest 4, of preprocess 5, of the load 4
     issue_reads: int = 4  # of a place

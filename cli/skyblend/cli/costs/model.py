@@ -136,14 +136,15 @@ def _latest_writes(plan: Plan, tasks: float) -> float:
 
 def _ingest_seconds(plan: Plan, calls: float, tasks: float) -> float:
     work, design = plan.work, plan.design
+    together = min(design.tasks_together, len(plan.providers))
     waiting = calls * work.provider_seconds / design.fetched_together
-    fetched = max(waiting / design.tasks_together, calls * work.collect_call)
+    fetched = max(waiting / together, calls * work.collect_call)
     ticks = MONTH * 60 / plan.tick_minutes
     quiet = (
         3 * (len(plan.providers) + 1) * work.storage_seconds
         + plan.places * len(plan.providers) * work.tick_place
     )
-    stored = tasks * 6 * work.storage_seconds / design.tasks_together
+    stored = tasks * 6 * work.storage_seconds / together
     return fetched + stored + ticks * (quiet + work.start)
 
 

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import closing, nullcontext
 from datetime import UTC, datetime
+from functools import cache
+from threading import Lock
 
 from skyblend.ingest import fan_out
 from skyblend.ingest.collecting import Collecting, SourceReport, Tick, session, utc_now
@@ -48,11 +50,19 @@ def collect_task(
     with (
         trace(),
         span("collect task", kind="consumer", source=source.name, endpoint=event.endpoint),
+        _turn(source.name),
         nullcontext(http) if http else closing(session(runtime.settings)) as asked,
     ):
         collecting = Collecting(Tick(runtime, tick, asked, clock, current().carried()), source)
         due = collecting.due_of(schedule, _places(runtime, event))
         return collecting.run_one(due)
+
+
+@cache
+def _turn(source: str) -> Lock:
+    """Tasks of one source take turns in a process, so that the calls to it at a time, its failures
+    and its seconds are bounded as in a tick; who waits finds what was learnt meanwhile."""
+    return Lock()
 
 
 def _schedule(event: CollectTask, sources: Mapping[str, Source]) -> tuple[Source, Schedule]:
