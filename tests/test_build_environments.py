@@ -90,7 +90,7 @@ def environment(
     uv("pip", "install", "--python", python, "--no-deps", "--offline", *ours)
     asked = json.dumps([ENTRIES[image], sorted(MUST_LACK[image])])
     told = subprocess.run(
-        [python, "-I", "-c", LOOK, asked], capture_output=True, text=True, check=False
+        [python, "-I", "-B", "-c", LOOK, asked], capture_output=True, text=True, check=False
     )
     assert told.returncode == 0, told.stderr
     return image, folder, json.loads(told.stdout)
