@@ -5,7 +5,9 @@ import os
 import random
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -146,6 +148,21 @@ def test_a_winner_whose_answer_was_lost_has_won(gcs: Gcs, storage: GcsStorage) -
     gcs.trouble("POST multipart", "lose")
     assert storage.write("a", b"two", if_generation=generation) > generation
     assert storage.read("a").data == b"two"
+
+
+def test_of_16_that_create_at_once_one_wins_though_answers_are_lost(
+    gcs: Gcs, storage: GcsStorage
+) -> None:
+    for how in ("lose", "refuse", "lose", "lose", "refuse", "lose") * 2:
+        gcs.trouble("POST multipart", how)
+    barrier = threading.Barrier(16)
+
+    def race(_: int) -> bool:
+        barrier.wait()
+        return create(storage, "a", b"the same bytes")
+
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(race, range(16))).count(True) == 1
 
 
 def test_a_loser_with_the_same_bytes_has_lost(gcs: Gcs, storage: GcsStorage) -> None:
