@@ -154,7 +154,10 @@ def test_an_account_that_is_impersonated_signs_by_iam(
     sign: Sign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """IAM cannot be reached from here, so that it is asked for is all that is seen."""
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
     with pytest.raises(StorageError, match="sign an upload of it"):
         sign(account=ACCOUNT)
 
