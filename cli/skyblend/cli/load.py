@@ -20,7 +20,7 @@ def load(session: Session) -> None:
     while True:
         told = tables.load_pending()
         total += told
-        if not told.left or not (told.objects or told.removed):
+        if not (told.objects or told.removed):
             break
     click.echo(
         f"{total.rows} rows of {total.objects} record objects loaded, those of {total.removed} "

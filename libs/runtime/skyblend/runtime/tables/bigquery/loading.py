@@ -6,23 +6,18 @@ rows lie; the names of the jobs are made from the manifest, so BigQuery itself t
 An attempt is both jobs; where one failed, the next attempt begins anew from the notes of its time.
 """
 
-import json
 import logging
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from itertools import accumulate
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from skyblend.runtime import names
-from skyblend.runtime.storage import Absent, Changed, Storage
+from skyblend.runtime.storage import Storage
 from skyblend.runtime.tables import Loaded, TablesError
+from skyblend.runtime.tables.bigquery import gathering, statements, tables
 from skyblend.runtime.tables.bigquery import manifest as manifests
-from skyblend.runtime.tables.bigquery import notes, statements, tables
 from skyblend.runtime.tables.bigquery.connection import CALL, LABELS, Connection, trouble
-from skyblend.runtime.tables.bigquery.contents import Contents, Unreadable, contents
 from skyblend.runtime.tables.bigquery.jobs import WAIT, Outcome, Result, carry_out
-from skyblend.runtime.tables.bigquery.manifest import Entry, Manifest
+from skyblend.runtime.tables.bigquery.manifest import Manifest
 from skyblend.runtime.tables.bigquery.schema import Kind
 
 if TYPE_CHECKING:
@@ -32,18 +27,6 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 ATTEMPTS = 3  # of one run
-_One = TypeVar("_One")
-_Given = TypeVar("_Given")
-_AT_ONCE = 8  # objects that are looked at beside each other
-
-
-@dataclass(frozen=True, slots=True)
-class _Examined:
-    """A pending object as an entry and its size, or why it is refused."""
-
-    entry: Entry | None
-    size: int = 0
-    refusal: str = ""
 
 
 class Loading:
@@ -86,58 +69,18 @@ class Loading:
             found = manifests.read(self._storage, self._kind.name)
             if found.entries:
                 return found, Loaded()
-            entries, rest = self._gathered()
+            entries, rest = gathering.gather(self._storage, self._kind, uris=self._uris)
             if not entries:
                 return found, rest
             made = manifests.begin(self._storage, self._kind.name, found, entries)
             if made is not None:
                 return made, rest
 
-    def _gathered(self) -> tuple[list[Entry], Loaded]:
-        """What is noted, as far as one load job may take it; what is refused stays noted."""
-        noted = list(notes.notes(self._storage, self._kind.prefix))
-        examined = _beside(self._examine, noted[: self._uris])
-        refused = tuple(one.refusal for one in examined if one.refusal)
-        for refusal in refused:
-            LOG.error("not loaded: %s", refusal)
-        sizes = accumulate(one.size for one in examined)
-        fitting = [one for one, sum_ in zip(examined, sizes, strict=True) if sum_ < manifests.BYTES]
-        entries = [one.entry for one in fitting if one.entry]
-        return entries, Loaded(left=len(noted) - len(entries) - len(refused), refused=refused)
-
-    def _examine(self, note: notes.Note) -> _Examined:
-        before, before_generation = self._before(note.record)
-        generation = 0 if note.removed else self._storage.generation(note.record)
-        now, size = None, 0
-        if generation:
-            try:
-                now, size = contents(self._storage, note.record, self._kind)
-            except Absent:  # deleted since, and its rows go
-                generation = 0
-            except Unreadable as error:
-                return _Examined(None, refusal=str(error))
-        entry = Entry(
-            record=note.record,
-            generation=generation,
-            note=note.generation,
-            now=now,
-            before=before,
-            before_generation=before_generation,
-        )
-        return _Examined(entry, size)
-
-    def _before(self, record: str) -> tuple[Contents | None, int]:
-        try:
-            stored = self._storage.read(names.loaded(record))
-        except Absent:
-            return None, 0
-        return Contents.read(json.loads(stored.data)), stored.generation
-
     def _attempt(self, manifest: Manifest) -> Result:
         """Load and replace. What will be in the table is written down before, so that a deletion
         never misses a row. The staging table is made by the load job alone: one that is gone is
         never taken for one without rows, it fails the attempt."""
-        _beside(self._keep, manifest.loaded)
+        gathering.keep(self._storage, manifest)
         staging = f"staging_{self._kind.name}_{manifest.digest}_{manifest.attempt}"
         with trouble(f"loading {self._kind.name}"):
             loaded = self._load(manifest, staging)
@@ -216,36 +159,7 @@ class Loading:
         return self._carry_out(manifest, "replace", begin)
 
     def _finished(self, manifest: Manifest, rows: int) -> Loaded:
-        _beside(self._clear, manifest.entries)
+        gathering.clear(self._storage, manifest)
         manifests.finish(self._storage, self._kind.name, manifest)
         taken_out = len(manifest.entries) - len(manifest.loaded)
         return Loaded(objects=len(manifest.loaded), removed=taken_out, rows=rows)
-
-    def _keep(self, entry: Entry) -> None:
-        """Write down where rows of an object will be, beside where they were; somebody who did that
-        already, or knows more, is not overwritten."""
-        if entry.now is None or entry.now.joined(entry.before) == entry.before:
-            return
-        written = json.dumps(entry.now.joined(entry.before).written()).encode()
-        try:
-            self._storage.write(
-                names.loaded(entry.record), written, if_generation=entry.before_generation
-            )
-        except Changed:
-            return
-
-    def _clear(self, entry: Entry) -> None:
-        notes.clear(self._storage, entry.record, entry.note)
-        if not entry.generation and entry.before_generation:
-            try:
-                self._storage.delete(
-                    names.loaded(entry.record), if_generation=entry.before_generation
-                )
-            except Changed:
-                return
-
-
-def _beside(do: Callable[[_One], _Given], ones: Iterable[_One]) -> list[_Given]:
-    """The results of `do` for each, in order, some of them at a time."""
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        return list(threads.map(do, ones))
