@@ -1,12 +1,12 @@
 """The figures of a plan as a table for people, and as JSON."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from skyblend.cli.costs.bill import Cost, bill, by_service
-from skyblend.cli.costs.design import MEASURES, improved
+from skyblend.cli.costs.design import MEASURES, Measure, improved
 from skyblend.cli.costs.model import Plan, Rounds, amounts, lines, rounds, trained_bytes
 from skyblend.cli.costs.prices import Price
 from skyblend.cli.costs.providers import DAY, MONTH
@@ -14,6 +14,7 @@ from skyblend.cli.costs.providers import DAY, MONTH
 _DEAREST = 8
 _ROUND_SECONDS = 600.0  # in which an hour's work shall be through
 _QUERY_LIMIT = 20 << 30  # bytes, the default of the setting
+_JOB_MEMORY = 4 << 30  # as deploy/gcp has it
 _MONTHS = (1, 12)
 
 
@@ -24,20 +25,32 @@ def text(plan: Plan, costs: Sequence[Cost], *, rate: float) -> str:
 
 
 def measures(plan: Plan, prices: Mapping[str, Price], *, rate: float) -> str:
-    """What each measure saves by itself, and all of them, in the first month and after a year."""
+    """What each measure saves by itself, and what several together, in the first month and after a
+    year."""
 
-    def row(name: str, about: str, *chosen: str) -> str:
+    def row(name: str, about: str, chosen: Iterable[Measure]) -> str:
+        names = [one.name for one in chosen]
         told = (
-            f"{amount:9.2f}"
+            f"{amount:11,.2f}"
             for month in _MONTHS
-            for amount in _total(bill(lines(_built(plan, month, chosen)), prices, rate=rate))
+            for amount in _total(bill(lines(_built(plan, month, names)), prices, rate=rate))
         )
-        return f"{name:16}{''.join(told)}  {about}"
+        return f"{name:20}{''.join(told)}  {about}".rstrip()
 
-    head = f"{'euros a month':16}{'list, beyond free in month 1, in month 12':>36}"
-    each = (row(one.name, one.about, one.name) for one in MEASURES)
-    together = row("all of them", "", *(one.name for one in MEASURES)).rstrip()
-    return "\n".join((head, row("as it is built", "").rstrip(), *each, together))
+    settings = [one for one in MEASURES if one.setting]
+    return "\n".join(
+        (
+            f"{'euros a month':20}{'month 1':>11}{'-free':>11}{'month 12':>11}{'-free':>11}",
+            row("as it is built", "", ()),
+            *(row(one.name, _measure(one), (one,)) for one in MEASURES),
+            row("all that are built", "", settings),
+            row("all of them", "", MEASURES),
+        )
+    )
+
+
+def _measure(one: Measure) -> str:
+    return f"{one.about} ({one.setting or 'to be built'})"
 
 
 def _built(plan: Plan, month: int, chosen: Sequence[str]) -> Plan:
@@ -45,12 +58,16 @@ def _built(plan: Plan, month: int, chosen: Sequence[str]) -> Plan:
 
 
 def _warnings(plan: Plan) -> Iterator[str]:
+    """What is counted, but does not work at this size."""
     read = trained_bytes(plan, amounts(plan))
+    held = read / plan.work.training_row * plan.work.training_held
     if read > _QUERY_LIMIT:
         yield (
-            f"\n! a training reads {read / 2**30:,.0f} GiB a variable; above SKYBLEND_QUERY_LIMIT "
-            f"({_QUERY_LIMIT / 2**30:.0f} GiB) it is refused, and costs nothing"
+            f"\n! a training reads {read / 2**30:,.0f} GiB a variable: above SKYBLEND_QUERY_LIMIT "
+            f"({_QUERY_LIMIT / 2**30:.0f} GiB) it is refused"
         )
+    if held > _JOB_MEMORY:
+        yield (f"! a training holds {held / 2**30:,.0f} GiB; its job has {_JOB_MEMORY / 2**30:.0f}")
 
 
 def as_json(plan: Plan, costs: Sequence[Cost], *, rate: float) -> dict[str, Any]:
@@ -132,14 +149,14 @@ def _amounts(plan: Plan) -> Iterator[tuple[str, float, str]]:
 def _euros(costs: Sequence[Cost]) -> Iterator[str]:
     yield f"{'euros a month':30}{'list prices':>12}{'beyond free':>13}"
     for name, (listed, beyond) in by_service(costs).items():
-        yield f"  {name:28}{listed:12.2f}{beyond:13.2f}"
+        yield f"  {name:28}{listed:12,.2f}{beyond:13,.2f}"
     listed, beyond = _total(costs)
-    yield f"  {'together':28}{listed:12.2f}{beyond:13.2f}"
+    yield f"  {'together':28}{listed:12,.2f}{beyond:13,.2f}"
     yield ""
     yield "the dearest lines"
     for one in costs[:_DEAREST]:
         name = f"{one.what}: {one.price}"
-        yield f"  {name:28}{one.listed:12.2f}{one.beyond_free:13.2f}"
+        yield f"  {name:28}{one.listed:12,.2f}{one.beyond_free:13,.2f}"
 
 
 def _total(costs: Sequence[Cost]) -> tuple[float, float]:
