@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Lock, Semaphore, Thread
@@ -222,6 +223,8 @@ def command(image: str, port: int) -> tuple[str, dict[str, str]]:
     main = find_spec(f"skyblend.{'predict' if image == 'serve' else image}.main")
     assert main is not None
     line = re.sub(r"\$\(echo [^)]*/main\.py\)", str(main.origin), line)
+    logs = Path(str(files("skyblend.runtime").joinpath("granian.json")))
+    line = re.sub(r"\$\(echo [^)]*/granian\.json\)", str(logs), line)
     options = f"{environ.get('GUNICORN_CMD_ARGS', '')} --bind 127.0.0.1:{port}"
     ours = {
         "PORT": str(port),

@@ -46,7 +46,7 @@ class CloudLines(logging.Formatter):
             f"{_PREFIX}sourceLocation": {
                 "file": record.pathname.rpartition("/site-packages/")[2],
                 "line": str(record.lineno),
-                "function": record.funcName,
+                "function": record.funcName or "",
             },
         }
         line |= logs.extras(record)
