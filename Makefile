@@ -97,8 +97,9 @@ lock: $(VENV)/.tools ## recompile requirements/*.txt from their .in files (pins 
 bench: setup ## the figures of the README, measured on this machine
 	@$(BIN)/python -m bench $(ARGS)
 
-prove: setup ## the long proofs: damaged payloads, orders, points in time, equal models, kill -9
-	@SKYBLEND_PROVE=1 $(BIN)/python -m pytest --timeout=1800 $(wildcard tests/prove) tests/pipeline/test_kill.py $(ARGS)
+prove: setup ## the long proofs: damaged payloads, orders, points in time, equal models, kill -9, Pub/Sub
+	@SKYBLEND_PROVE=1 $(BIN)/python -m pytest --timeout=1800 $(wildcard tests/prove) tests/pipeline/test_kill.py \
+		tests/pipeline/test_pubsub_pipeline.py tests/runtime/test_bus_contract.py tests/runtime/test_pubsub_emulator.py $(ARGS)
 
 images: setup ## the four container images, built, tried and weighed (needs docker)
 	@SKYBLEND_PROVE=1 $(BIN)/python -m pytest tests/images $(ARGS)

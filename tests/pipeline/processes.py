@@ -84,14 +84,15 @@ def one_process(data: Path) -> Iterator[Pipeline]:
 
 
 @contextmanager
-def three_processes(data: Path) -> Iterator[Pipeline]:
+def three_processes(data: Path, *options: str) -> Iterator[Pipeline]:
     """`skyblend services`, as `make run-services` starts it."""
     port = free_ports(3)
     addresses = {
         name: f"http://127.0.0.1:{port + number}"
         for number, name in enumerate(("ingest", "preprocess", "predict"))
     }
-    with _running(data, ("services", "--simulate", "--port", port), addresses) as pipeline:
+    arguments = ("services", "--simulate", "--port", port, *options)
+    with _running(data, arguments, addresses) as pipeline:
         yield pipeline
 
 

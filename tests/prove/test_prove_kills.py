@@ -6,11 +6,9 @@ that was acknowledged is in the export, once; a file that nobody acknowledged is
 at all; no message is left or given up, and the ledger is whole.
 """
 
-import csv
 import os
 import signal
 import subprocess
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,8 +18,8 @@ from threading import Event, Thread
 
 import numpy as np
 import pytest
-import requests
-from processes import Pipeline, answers, command, is_running, one_process, skyblend, until
+from floods import FEW, children, exported, lost, text, twice, upload
+from processes import Pipeline, answers, command, is_running, one_process, until
 from skyblend.ingest.announce import reannounce
 from skyblend.predict.serve.ledger import verify
 from skyblend.runtime import names
@@ -30,24 +28,7 @@ from skyblend.runtime.settings import Settings
 from skyblend.runtime.tokens import bearer, token
 
 SEED = 9
-ROWS = 24  # of an upload
 REST_SECONDS = 0.3  # between two uploads over HTTP
-HEADER = "place_id,latitude,longitude,elevation,observed_at,known_at,temperature_2m"
-# Little for the simulator and the training to do: the uploads are what is proved.
-FEW = {"SKYBLEND_OPEN_METEO_MODELS": "ecmwf_ifs025", "SKYBLEND_OPEN_METEO_BACKFILL_DAYS": "1"}
-
-Row = tuple[str, ...]
-
-
-def rows(name: str) -> list[Row]:
-    """The observations of the file of this name: place, time, time known, value."""
-    day = "2026-01-05T"
-    return [(name, f"{day}{n:02d}:00:00Z", f"{day}{n:02d}:30:00Z", f"{n}.5") for n in range(ROWS)]
-
-
-def text(name: str) -> str:
-    lines = (f"{place},48,10,400,{at},{known},{value}" for place, at, known, value in rows(name))
-    return "\n".join([HEADER, *lines, ""])
 
 
 @dataclass
@@ -74,26 +55,13 @@ class Streams:
                 thread.join(120)
 
     def _post(self) -> None:
-        """Files over HTTP; one that got no answer is not sent again."""
+        """Files over HTTP."""
         number = 0
         while not self.stop.wait(REST_SECONDS):
             number += 1
             name = f"http{number}"
             self.sent.append(name)
-            try:
-                answer = requests.post(
-                    f"{self.address}/v1/uploads",
-                    params={"name": f"{name}.csv", "source": "tidy"},
-                    data=text(name).encode(),
-                    headers={
-                        "Authorization": bearer(token(self.data)),
-                        "Content-Type": "application/octet-stream",
-                    },
-                    timeout=20,
-                )
-            except requests.RequestException:
-                continue
-            if answer.status_code in (200, 201):
+            if upload(self.address, name, Authorization=bearer(token(self.data))):
                 self.acknowledged.append(name)
 
     def _command(self) -> None:
@@ -113,13 +81,6 @@ class Streams:
             )
             if self.process.wait(90) == 0:
                 self.acknowledged += given
-
-
-def children(pid: int) -> list[int]:
-    found = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
-    )
-    return [int(line) for line in found.stdout.split()]
 
 
 class Victims:
@@ -155,38 +116,6 @@ class Victims:
         self._streams.address = pipeline.addresses["ingest"]
         until(lambda: answers(pipeline, "/health"))
         return pipeline
-
-
-def exported(data: Path, kind: str) -> list[dict[str, str]]:
-    out = data.parent / f"{kind}.csv"
-    done = skyblend(data, "--simulate", "export", kind, "--out", out)
-    assert done.returncode == 0, done.stderr
-    with out.open(newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def twice(table: list[dict[str, str]]) -> list[str]:
-    """The keys, with known_at, that stand in more than one row."""
-    parts = ("source", "model", "member", "place_id", "issued_at", "valid_at", "observed_at")
-    keys = Counter(
-        tuple(row.get(part, "") for part in (*parts, "period", "known_at")) for row in table
-    )
-    return [f"{key} is there {count} times" for key, count in keys.items() if count > 1]
-
-
-def lost(streams: Streams, observed: list[dict[str, str]]) -> list[str]:
-    """The files that were acknowledged and are not there, and those that are there in part."""
-    columns = ("place_id", "observed_at", "known_at", "temperature_2m")
-    there = {tuple(row[name] for name in columns) for row in observed}
-    found = {name: len(there.intersection(rows(name))) for name in streams.sent}
-    missing = [name for name in streams.acknowledged if found[name] < ROWS]
-    return [
-        f"{name} was acknowledged, {found[name]} of {ROWS} rows are there" for name in missing
-    ] + [
-        f"{name} is there in part: {count} rows"
-        for name, count in found.items()
-        if 0 < count < ROWS
-    ]
 
 
 def left_over(runtime: Runtime) -> list[str]:
@@ -227,7 +156,11 @@ def test_kills_at_any_moment_lose_nothing_and_double_nothing(
         until(lambda: not runtime.bus.pending(), 180)
         stack.close()
         observed, told = (exported(data, kind) for kind in ("observations", "forecasts"))
-        one.failures += [*lost(streams, observed), *twice(observed), *twice(told)]
+        one.failures += [
+            *lost(streams.sent, streams.acknowledged, observed),
+            *twice(observed),
+            *twice(told),
+        ]
         one.failures += left_over(runtime)
         one.notes.append(f"{len(streams.acknowledged)} of {len(streams.sent)} files acknowledged")
     runtime.bus.close()

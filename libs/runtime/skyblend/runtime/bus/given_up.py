@@ -17,7 +17,7 @@ from skyblend.runtime.bus import DeadLetter, topics
 
 MOST = 1000  # letters that are looked at in one go
 _ADDED = "CloudPubSubDeadLetterSource"  # what the names of Pub/Sub's own attributes begin with
-_PULL_SECONDS, _CALL_SECONDS, _LEASE_SECONDS = 3.0, 20.0, 60
+_PULL_SECONDS, _CALL_SECONDS, _LEASE_SECONDS = 2.0, 20.0, 60
 _PULLED = 200  # of a call
 
 
