@@ -25,7 +25,7 @@ from skyblend.runtime.tables.bigquery.loading import Loading
 T0 = datetime(2026, 11, 20, tzinfo=UTC)
 A, B = [1.0, 2.0], [3.0]
 FORECASTS = schema.kinds()[0]
-STEP = 1 if os.environ.get("SKYBLEND_PROVE") else 3
+STEP = 1 if os.environ.get("SKYBLEND_PROVE") else 9
 DAY = f"{names.FORECASTS}2026-11-20/"
 
 
@@ -217,6 +217,17 @@ def test_a_replay_that_gives_other_days_leaves_no_row_behind(
         assert server.rows("forecasts", "DISTINCT DAY(valid_at)") == [(20 + day,)]
 
 
+def test_the_older_days_are_not_forgotten_when_an_attempt_fails(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    bucket.put("a", A)
+    bucket.tables.load_pending()
+    bucket.put("a", B, day=5)
+    server.trouble.failing["query"] = ["no luck"]
+    bucket.tables.load_pending()
+    assert server.rows("forecasts") == rows("a", B)
+
+
 def test_a_replay_that_gives_no_rows_takes_them_out(bucket: Bucket, server: BigQueryServer) -> None:
     bucket.put("a", A)
     bucket.put("b", B)
@@ -384,36 +395,50 @@ def test_a_kill_at_any_call_is_mended_by_the_next_run(
     assert last > 20
 
 
+class Stalling:
+    """Something that is held up at its first call of a method whose first argument begins so."""
+
+    def __init__(self, of: Any, method: str, first: str = "") -> None:
+        self.reached, self.go_on = threading.Event(), threading.Event()
+        self._of, self._method, self._first = of, method, first
+
+    def __getattr__(self, name: str) -> Any:
+        return self._held_up if name == self._method else getattr(self._of, name)
+
+    def _held_up(self, *given: Any, **named: Any) -> Any:
+        if given[0].startswith(self._first):
+            self.reached.set()
+            assert self.go_on.wait(30)
+        return getattr(self._of, self._method)(*given, **named)
+
+
+@pytest.mark.parametrize(
+    ("method", "first"),
+    [("query", ""), ("write", names.LOADED), ("write", names.LOADING), ("delete", names.PENDING)],
+    ids=["before its transaction", "before it keeps", "before it begins", "before it clears"],
+)
 def test_a_loader_that_stalls_changes_nothing_that_came_later(
-    bucket: Bucket, server: BigQueryServer
+    bucket: Bucket, server: BigQueryServer, method: str, first: str
 ) -> None:
-    """It is held up between its load and its transaction while others load newer content."""
-    reached, go_on = threading.Event(), threading.Event()
-    connection = Connection(settings())
-    client = bucket.tables.connection.client
-
-    class Stalling:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(client, name)
-
-        def query(self, *given: Any, **named: Any) -> Any:
-            reached.set()
-            assert go_on.wait(30)
-            return client.query(*given, **named)
-
-    connection.client = Stalling()  # type: ignore[assignment]
+    connection, client = Connection(settings()), bucket.tables.connection.client
+    stalling = Stalling(client if method == "query" else bucket, method, first)
+    connection.client = stalling if method == "query" else client  # type: ignore[assignment]
+    storage: Any = bucket if method == "query" else stalling
     bucket.put("a", A)
     with ThreadPoolExecutor(1) as thread:
-        stalled = thread.submit(Loading(connection, bucket, FORECASTS).run)
-        assert reached.wait(30)
-        bucket.put("a", B)
-        assert bucket.tables.load_pending().objects == 1  # finishes what is under way
-        assert bucket.tables.load_pending().objects == 1
+        stalled = thread.submit(Loading(connection, storage, FORECASTS).run)
+        assert stalling.reached.wait(30)
+        bucket.tables.load_pending()  # finishes what is under way
+        bucket.put("a", B, day=5)
+        bucket.tables.load_pending()
         assert server.rows("forecasts") == rows("a", B)
-        go_on.set()
+        stalling.go_on.set()
         stalled.result(30)
     assert server.rows("forecasts") == rows("a", B)
     assert bucket.state() == []
+    bucket.put("a", A, day=2)
+    bucket.tables.load_pending()
+    assert server.rows("forecasts") == rows("a", A)
 
 
 def test_loaders_at_once_do_the_same_thing_once(bucket: Bucket, server: BigQueryServer) -> None:

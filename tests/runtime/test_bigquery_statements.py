@@ -4,15 +4,14 @@ functions that are known, and a bound on the partitions."""
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from itertools import product
 from typing import Any, cast
 
 import pytest
 import sqlglot
 from skyblend.runtime.settings import Settings
-from skyblend.runtime.storage.memory import MemoryStorage
 from skyblend.runtime.tables import Query, View
-from skyblend.runtime.tables.bigquery import BigQueryTables, statements
+from skyblend.runtime.tables.bigquery import statements, views
+from skyblend.runtime.tables.bigquery.connection import Connection
 from skyblend.runtime.tables.bigquery.contents import Contents
 from skyblend.runtime.tables.bigquery.manifest import Entry, Manifest
 from skyblend.runtime.tables.bigquery.schema import Kind, kinds
@@ -25,19 +24,21 @@ T0 = datetime(2026, 11, 20, tzinfo=UTC)
 SETTINGS = Settings(
     storage="gcs", tables="bigquery", bucket="b", project="p", dataset="d", auth="none"
 )
-TABLES = BigQueryTables(SETTINGS, MemoryStorage())
+CONNECTION = Connection(SETTINGS)
 FORECASTS, OBSERVATIONS = kinds()
 TYPES = {"string": "STRING", "int32": "INT64", "double": "FLOAT64"}
 
 
 def queries() -> Iterator[Query]:
-    """Each view, with one variable, two and all, with no filter and with every one."""
+    """Each view, with all variables and every filter, with two and none, with one and some."""
     filtered = Query(
         as_of=T0, sources=("x", "y"), places=("P",), periods=(0, 3600), valid_from=T0, valid_to=T0
     )
-    variables = ((), ("temperature_2m",), ("temperature_2m", "wind_speed_10m"))
-    for view, chosen, query, raw in product(View, variables, (Query(), filtered), ("", "raw/x")):
-        yield replace(query, view=view, variables=chosen, raw=raw)
+    for view in View:
+        yield replace(filtered, view=view, raw="raw/x")
+        yield Query(view=view, variables=("temperature_2m", "wind_speed_10m"))
+        yield Query(view=view, variables=("temperature_2m",), raw="raw/x")
+        yield replace(filtered, view=view, variables=("temperature_2m",))
 
 
 def entry(first: date, last: date, *, before: bool, generation: int = 7) -> Entry:
@@ -91,13 +92,29 @@ def trees(text: str) -> list[exp.Expression]:
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: str(kind.name))
 def test_every_view_is_bigquerys_sql_and_bounds_the_partitions(kind: Kind) -> None:
     for query in queries():
-        text, parameters = TABLES.statement(query, kind)
+        text, parameters = views.statement(CONNECTION, query, kind)
         (tree,) = trees(text)
         assert len(list(tree.find_all(exp.Placeholder))) == len(parameters), query
         scans = [one for one in tree.find_all(exp.Table) if one.name == kind.name]
         assert len(scans) == 1
         where = scans[0].find_ancestor(exp.Select).args["where"].sql(dialect="bigquery")
         assert f"{kind.shape.time}` >= ?" in where, where
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: str(kind.name))
+def test_the_views_of_the_data_set_are_bigquerys_sql(kind: Kind) -> None:
+    view, function = views.definitions(CONNECTION, kind)
+    (tree,) = trees(view)
+    assert isinstance(tree, exp.Create)
+    assert f"{kind.shape.time} >= TIMESTAMP '0001-01-01 00:00:00+00:00'" in view
+    header, body = function.split(" AS (", 1)
+    assert header == (
+        f"CREATE OR REPLACE TABLE FUNCTION `p.d.{kind.name}_as_of`"
+        "(moment TIMESTAMP, since TIMESTAMP)"
+    )
+    trees(body.removesuffix(")").replace("moment", "?").replace("since", "?"))
+    assert f"(known_at <= moment) AND ({kind.shape.time} >= since)" in body
+    assert "?" not in view + function
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
@@ -167,7 +184,7 @@ def test_days_become_few_ranges() -> None:
     ],
 )
 def test_a_planted_mistake_is_found(right: str, wrong: str) -> None:
-    text, _ = TABLES.statement(Query(), FORECASTS)
+    text, _ = views.statement(CONNECTION, Query(), FORECASTS)
     assert right in text
     with pytest.raises(SqlglotError):
         trees(text.replace(right, wrong))

@@ -5,15 +5,21 @@ from skyblend.cli.session import Session, pass_session
 
 
 @click.command()
+@click.option(
+    "--views", is_flag=True, help="Also make the views of the tables, for people who ask BigQuery."
+)
 @pass_session
-def load(session: Session) -> None:
+def load(session: Session, *, views: bool) -> None:
     """Load into BigQuery what waits there, until nothing does.
 
     In the cloud `POST /v1/load` of preprocess does the same every 15 minutes. Both may run at once
     and be broken off: a record object is loaded once. One that cannot be loaded is told, and stays
     for a later run.
+
+    The views are forecasts_current and forecasts_as_of(moment, since), likewise of observations.
     """
     from skyblend.runtime.tables import Loaded
+    from skyblend.runtime.tables.bigquery import BigQueryTables
 
     tables = session.reading().tables
     total = Loaded()
@@ -26,5 +32,7 @@ def load(session: Session) -> None:
         f"{total.rows} rows of {total.objects} record objects loaded, those of {total.removed} "
         f"taken out, {told.left} objects left"
     )
+    if views and isinstance(tables, BigQueryTables):
+        tables.make_views()
     if told.refused:
         raise click.ClickException("not loaded: " + "; ".join(told.refused))

@@ -5,13 +5,12 @@ So a row is read some minutes after its file was written, and the views are the 
 that DuckDB answers on one machine.
 """
 
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from skyblend.runtime.settings import Settings
 from skyblend.runtime.storage import Storage
-from skyblend.runtime.tables import Loaded, Query, columns, sql
+from skyblend.runtime.tables import Loaded, Query
+from skyblend.runtime.tables.bigquery import views
 from skyblend.runtime.tables.bigquery.connection import Connection
 from skyblend.runtime.tables.bigquery.loading import Loading
 from skyblend.runtime.tables.bigquery.notes import note
@@ -19,9 +18,6 @@ from skyblend.runtime.tables.bigquery.schema import Kind, kinds
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-# A table that requires a bound on its partitions gets one that leaves nothing out.
-EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class BigQueryTables:
@@ -54,11 +50,11 @@ class BigQueryTables:
 
     def no_forecasts(self, query: Query) -> "pa.Table":
         """What `forecasts` would give, without rows."""
-        return _schema(query, self._forecasts).empty_table()
+        return views.schema(query, self._forecasts).empty_table()
 
     def no_observations(self, query: Query) -> "pa.Table":
         """What `observations` would give, without rows."""
-        return _schema(query, self._observations).empty_table()
+        return views.schema(query, self._observations).empty_table()
 
     def load(self, object_name: str) -> None:
         """Note the object; `load_pending` loads it."""
@@ -74,19 +70,25 @@ class BigQueryTables:
             found += Loading(self.connection, self._storage, kind).run()
         return found
 
+    def make_views(self) -> None:
+        """Make the views of both tables in the data set, for people who ask BigQuery themselves."""
+        for kind in (self._forecasts, self._observations):
+            for definition in views.definitions(self.connection, kind):
+                self.connection.carry_out(definition)
+
     @property
     def reads_files(self) -> bool:
         return False
 
     def _read(self, query: Query, kind: Kind) -> "pa.Table":
-        schema = _schema(query, kind)
+        schema = views.schema(query, kind)
         if not self.connection.has(kind.name):
             return schema.empty_table()
-        rows = self.connection.rows(*self.statement(query, kind))
+        rows = self.connection.rows(*views.statement(self.connection, query, kind))
         return rows.select(schema.names).cast(schema)
 
     def _count(self, query: Query, kind: Kind) -> int:
-        statement, parameters = self.statement(query, kind)
+        statement, parameters = views.statement(self.connection, query, kind)
         counted = f"SELECT COUNT(*) AS counted FROM ({statement}) AS answer"  # noqa: S608
         if not self.connection.has(kind.name):
             return 0
@@ -95,19 +97,4 @@ class BigQueryTables:
     def _bytes(self, query: Query, kind: Kind) -> int:
         if not self.connection.has(kind.name):
             return 0
-        return self.connection.bytes_of(*self.statement(query, kind))
-
-    def statement(self, query: Query, kind: Kind) -> tuple[str, sql.Parameters]:
-        """What BigQuery is sent for a query, and its parameters in order."""
-        bounded = replace(query, valid_from=query.valid_from or EARLIEST)
-        return sql.view(
-            bounded,
-            relation=f"{self.connection.quoted(kind.name)} AS stored",
-            shape=kind.shape,
-            variables=sql.variables(query),
-            dialect=sql.BIGQUERY,
-        )
-
-
-def _schema(query: Query, kind: Kind) -> "pa.Schema":
-    return columns.chosen(kind.schema, sql.columns(kind.shape, sql.variables(query)))
+        return self.connection.bytes_of(*views.statement(self.connection, query, kind))

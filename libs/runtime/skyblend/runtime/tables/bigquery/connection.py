@@ -57,7 +57,7 @@ class Connection:
         """When a request that failed is repeated; an emulator that is gone is not waited for."""
         from google.cloud.bigquery import DEFAULT_RETRY
 
-        retry: Retry = DEFAULT_RETRY.with_timeout(5.0 if self.emulator else RETRY)
+        retry: Retry = DEFAULT_RETRY.with_timeout(2.0 if self.emulator else RETRY)
         return retry
 
     def table(self, name: str) -> str:
@@ -97,6 +97,18 @@ class Connection:
             # The Storage API reads what REST would give in many pages; no emulator has it here.
             rows: pa.Table = found.to_arrow(create_bqstorage_client=not self.emulator)
             return rows
+
+    def carry_out(self, statement: str) -> None:
+        """Run a statement that gives no rows."""
+        with trouble("defining"):
+            job = self.client.query(
+                statement,
+                self.query_config(()),
+                location=self.location,
+                retry=self.retry,
+                timeout=CALL,
+            )
+            job.result(timeout=ANSWER, retry=self.retry)
 
     def bytes_of(self, statement: str, parameters: Parameters) -> int:
         """How many bytes a statement would read, by a dry run, which costs nothing."""
