@@ -1,7 +1,7 @@
 """Raw objects of collect tasks: answers one after the other, each behind its length, compressed as
 a whole.
 
-Answers are text and shrink to an eighth, and what is kept for ever is paid for ever. An object of
+Answers are text and shrink to a third or less, and what is kept for ever is paid for ever. An object of
 an older version is not compressed: its first byte is the length of an answer, and no answer's
 second byte is that of gzip's mark.
 """
@@ -17,7 +17,7 @@ from google.protobuf.proto import parse_length_prefixed, serialize_length_prefix
 from skyblend.protos.v1.records_pb2 import RawAnswer
 
 _GZIP = b"\x1f\x8b"
-_LEVEL = 6
+_LEVEL = 1  # 6 takes eight times the time for a fifth fewer bytes
 
 
 class Damaged(ValueError):
