@@ -58,10 +58,14 @@ def test_what_stands_before_a_cut_is_read() -> None:
         next(found)
 
 
-def test_every_flipped_byte_of_a_packed_object_is_noticed() -> None:
+def test_a_flipped_bit_never_changes_what_is_read() -> None:
     content = encode(ANSWERS)
-    for place in range(10, len(content)):  # gzip's header tells the time and the system's name
+    noticed = 0
+    for place in range(len(content)):
         damaged = bytearray(content)
         damaged[place] ^= 0x10
-        with pytest.raises(Damaged):
-            read(bytes(damaged))
+        try:
+            assert read(bytes(damaged)) == ANSWERS  # a bit of padding, or the time in the header
+        except Damaged:
+            noticed += 1
+    assert noticed > 0.8 * len(content)

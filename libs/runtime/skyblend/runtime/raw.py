@@ -1,9 +1,9 @@
 """Raw objects of collect tasks: answers one after the other, each behind its length, compressed as
 a whole.
 
-Answers are text and shrink to a third or less, and what is kept for ever is paid for ever. An object of
-an older version is not compressed: its first byte is the length of an answer, and no answer's
-second byte is that of gzip's mark.
+Answers are text and shrink to a third or less, and what is kept for ever is paid for ever. An
+object of an older version is not compressed: its first byte is the length of an answer, and no
+answer's second byte is that of gzip's mark.
 """
 
 import gzip
