@@ -10,10 +10,18 @@ from pathspec import GitIgnoreSpec
 ROOT = Path(__file__).resolve().parents[1]
 PRIVATE = (
     ".env",
+    ".env.production",
+    "cli/.env",
     ".git/config",
     ".venv/bin/python",
     "data/token",
     "data/live/bucket/raw/one",
+    "deploy/gcp/.terraform/providers/registry.terraform.io/hashicorp/google/6.50.0/linux_amd64/x",
+    "deploy/gcp/mine.auto.tfvars.json",
+    "deploy/gcp/terraform.tfstate",
+    "deploy/gcp/terraform.tfstate.1763726400.backup",
+    "deploy/gcp/terraform.tfvars",
+    "deploy/onprem/data/token",
     "libs/runtime/skyblend/runtime/__pycache__/place.cpython-311.pyc",
     "services/ingest/skyblend_ingest.egg-info/PKG-INFO",
 )
@@ -24,6 +32,7 @@ NEEDED = (
     "Makefile",
     "cloudbuild/Dockerfile",
     "cloudbuild/release.sh",
+    "deploy/gcp/terraform.tfvars.example",
     "libs/runtime/skyblend/runtime/place.py",
     "protos/skyblend/protos/v1/records_pb2.py",
     "requirements/ingest.txt",
