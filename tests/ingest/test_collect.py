@@ -265,6 +265,19 @@ def test_what_was_stored_but_not_announced_is_announced_at_a_later_tick(runtime,
     assert sorted(announced(runtime)) == stored
 
 
+@pytest.mark.parametrize("damaged", [b"", b"\x1f\x8bno gzip", b"\x05ab"])
+def test_an_object_that_cannot_be_read_is_announced_for_preprocess_to_refuse(
+    runtime, tick, add_places, damaged
+):
+    add_places("a")
+    for name in tick().objects:
+        runtime.storage.write(name, damaged)
+    for one in runtime.bus.lease(10):
+        runtime.bus.ack(one.id)
+    tick(3 * MINUTE)
+    assert {decode(one.envelope).event.source for one in runtime.bus.lease(10)} == {"fake"}
+
+
 def test_what_is_processed_is_not_announced_again(runtime, tick, add_places):
     add_places("a")
     for name in tick().objects:

@@ -12,6 +12,7 @@ from skyblend.protos.v1.records_pb2 import Upload
 from skyblend.runtime import names
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.publishing import publish
+from skyblend.runtime.raw import Damaged
 from skyblend.runtime.settings import GCS
 from skyblend.runtime.storage import Absent, Storage, update
 from skyblend.sources.registry import SOURCES
@@ -101,6 +102,13 @@ def _upload(storage: Storage, name: str) -> tuple[str, Timestamp | None]:
     return meta.source, meta.received_at
 
 
-def _task(storage: Storage, name: str) -> tuple[str, Timestamp]:
-    first = next(raw.answers(storage, name))
+def _task(storage: Storage, name: str) -> tuple[str, Timestamp | None]:
+    """From the first answer; of an object that cannot be read the name tells the source, and
+    preprocess tells the rest."""
+    try:
+        first = next(raw.answers(storage, name), None)
+    except Damaged:
+        first = None
+    if first is None:
+        return name.removeprefix(names.RAW).partition("/")[0], None
     return first.fetch.source, first.fetch.received_at
