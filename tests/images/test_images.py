@@ -183,3 +183,33 @@ def test_every_module_that_an_image_can_use_is_importable_in_it(image: str) -> N
     )
     lacking = set(json.loads(told.splitlines()[-1]).values())
     assert lacking <= MAY_LACK[image]
+
+
+SERVER = """
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+http.server.HTTPServer(("", 8080), Handler).serve_forever()
+"""
+PLANTED = {
+    "it runs as root": ["USER root"],
+    "it has cc": ["USER root", "RUN ln -s /bin/true /usr/bin/cc", "USER 10001"],
+    "HTTP Error 404": ['CMD ["python", "-m", "http.server", "8080"]'],
+    # As the first process it ignores the signal that it does not handle.
+    "expected 0 within ten seconds of SIGTERM, got 137": [
+        f"CMD {json.dumps(['python', '-c', SERVER])}"
+    ],
+}
+
+
+@pytest.mark.parametrize("why", PLANTED)
+def test_the_trial_refuses_an_image_that_is_not_as_it_should_be(base: str, why: str) -> None:
+    lines = [f"FROM skyblend-{build('ingest')}:local", *PLANTED[why]]
+    make = ["docker", "build", "--network=host", "--tag", "skyblend-planted:local", "-"]
+    subprocess.run(make, input="\n".join(lines), text=True, capture_output=True, check=True)
+    trial = [ROOT / "cloudbuild" / "try.sh", "skyblend-planted:local", "service"]
+    done = subprocess.run(trial, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert why in done.stderr
