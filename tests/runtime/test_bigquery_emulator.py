@@ -174,6 +174,30 @@ def lines(columns: Any) -> list[Any]:
     return sorted(found)
 
 
+def test_the_views_of_the_data_set_answer_like_the_queries(both: tuple[Runtime, Runtime]) -> None:
+    _, there = both
+    tables = there.tables
+    assert isinstance(tables, BigQueryTables)
+    now = T0 + timedelta(days=10)
+    for seed in range(2):
+        take_in(there, csv("forecasts", seed=seed, day=0), now=now)
+    tables.load_pending()
+    tables.make_views()
+    tables.make_views()
+    moment, since = T0 + timedelta(hours=1), T0 + timedelta(hours=12)
+    data_set = f"p.{there.settings.dataset}"
+    chosen = "SELECT raw, place_id, valid_at, period, temperature_2m FROM"
+    for text, query in (
+        (f"{chosen} `{data_set}.forecasts_current` WHERE valid_at >= @since", Query()),
+        (f"{chosen} `{data_set}.forecasts_as_of`(@moment, @since)", Query(as_of=moment)),
+    ):
+        given = {"since": since} if query.as_of is None else {"since": since, "moment": moment}
+        found = tables.connection.rows(text, given)
+        expected = tables.forecasts(replace(query, valid_from=since)).select(found.column_names)
+        assert in_order(found).to_pylist() == in_order(expected).to_pylist()
+        assert found.num_rows > 20
+
+
 def test_a_dry_run_costs_nothing_and_gives_bytes(both: tuple[Runtime, Runtime]) -> None:
     _, there = both
     assert isinstance(there.tables, BigQueryTables)

@@ -242,6 +242,14 @@ def test_a_replay_that_gives_no_rows_takes_them_out(bucket: Bucket, server: BigQ
     assert server.rows("forecasts") == rows("a", B) + rows("b", B)
 
 
+def test_rows_go_before_their_object_is_deleted(bucket: Bucket, server: BigQueryServer) -> None:
+    bucket.put("a", A)
+    bucket.tables.load_pending()
+    bucket.tables.unload(f"{DAY}a.parquet")
+    assert bucket.tables.load_pending() == Loaded(removed=1)  # the object is still there
+    assert server.rows("forecasts") == []
+
+
 def test_what_was_never_loaded_is_taken_out_without_a_job(
     bucket: Bucket, server: BigQueryServer
 ) -> None:
@@ -428,17 +436,18 @@ def test_a_loader_that_stalls_changes_nothing_that_came_later(
     with ThreadPoolExecutor(1) as thread:
         stalled = thread.submit(Loading(connection, storage, FORECASTS).run)
         assert stalling.reached.wait(30)
+        bucket.put("b", B)
         bucket.tables.load_pending()  # finishes what is under way
         bucket.put("a", B, day=5)
         bucket.tables.load_pending()
-        assert server.rows("forecasts") == rows("a", B)
+        assert server.rows("forecasts") == rows("a", B) + rows("b", B)
         stalling.go_on.set()
         stalled.result(30)
-    assert server.rows("forecasts") == rows("a", B)
+    assert server.rows("forecasts") == rows("a", B) + rows("b", B)
     assert bucket.state() == []
     bucket.put("a", A, day=2)
     bucket.tables.load_pending()
-    assert server.rows("forecasts") == rows("a", A)
+    assert server.rows("forecasts") == rows("a", A) + rows("b", B)
 
 
 def test_loaders_at_once_do_the_same_thing_once(bucket: Bucket, server: BigQueryServer) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from skyblend.runtime.settings import Settings
 from skyblend.runtime.storage import Storage
 from skyblend.runtime.tables import Loaded, Query
-from skyblend.runtime.tables.bigquery import views
+from skyblend.runtime.tables.bigquery import tables, views
 from skyblend.runtime.tables.bigquery.connection import Connection
 from skyblend.runtime.tables.bigquery.loading import Loading
 from skyblend.runtime.tables.bigquery.notes import note
@@ -73,6 +73,7 @@ class BigQueryTables:
     def make_views(self) -> None:
         """Make the views of both tables in the data set, for people who ask BigQuery themselves."""
         for kind in (self._forecasts, self._observations):
+            tables.prepare(self.connection, kind)
             for definition in views.definitions(self.connection, kind):
                 self.connection.carry_out(definition)
 
