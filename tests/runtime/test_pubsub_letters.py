@@ -1,15 +1,27 @@
 """Dead letters as Pub/Sub hands them over: what they were, why, put together and in order."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
 
 import pytest
 from google.cloud.pubsub_v1.types import PubsubMessage, ReceivedMessage
+from google.protobuf.message import Message
+from skyblend.cli.apps import apps
+from skyblend.ingest.uploads import store
 from skyblend.protos.v1.events_pb2 import RawStored
-from skyblend.runtime.bus import BusError
+from skyblend.runtime.bus import ROUTES, BusError
 from skyblend.runtime.bus.given_up import letters
 from skyblend.runtime.bus.pubsub import PubsubBus
-from skyblend.runtime.bus.push import BadPush, Push, attributes, content, decode
+from skyblend.runtime.bus.push import BadPush, Push, attributes, content, decode, encode
+from skyblend.runtime.place import runtime_for
+from skyblend.runtime.settings import Settings
+from skyblend.runtime.tokens import bearer
+from werkzeug.test import Client
+
+NOW = datetime(2026, 11, 21, 11, 16, tzinfo=UTC)
 
 # A push of the emulator (0.8.20) as it came, and the same message as Pub/Sub's guide shows pushes.
 PUSHES = [
@@ -114,3 +126,39 @@ def test_a_message_that_is_too_large_is_an_error_of_the_bus(
     with pytest.raises(BusError, match="MessageTooLargeError"):
         bus.publish(RawStored(object="a" * 11_000_000), trace="t")
     bus.close()
+
+
+class AbsentBus:
+    """A bus that takes nothing."""
+
+    def publish(self, event: Message, *, trace: str) -> str:
+        raise BusError("an event cannot be published: RetryError: nobody there")
+
+
+def test_an_upload_that_cannot_be_announced_is_not_acknowledged(tmp_path: Path) -> None:
+    runtime = runtime_for(Settings.read({"SKYBLEND_DATA": str(tmp_path)}))
+    client = Client(apps(replace(runtime, bus=AbsentBus()))["ingest"])  # type: ignore[arg-type]
+    headers = {"Authorization": bearer(runtime.token), "Content-Type": "application/octet-stream"}
+    answer = client.post("/v1/uploads?name=a.csv&source=tidy", data=b"x", headers=headers)
+    assert answer.status_code == 503
+    assert "BusError" in answer.text
+
+
+def test_a_push_whose_news_cannot_be_published_is_tried_again(tmp_path: Path) -> None:
+    runtime = runtime_for(Settings.read({"SKYBLEND_DATA": str(tmp_path)}))
+    rows = (
+        b"place_id,latitude,longitude,elevation,observed_at,temperature_2m\n"
+        b"Ulm,48.4,9.98,478,2024-01-01T06:00:00Z,1.5\n"
+    )
+    stored = store(runtime, BytesIO(rows), file_name="a.csv", source="tidy", now=NOW)
+    event = RawStored(object=stored.object, source="tidy")
+    body = encode(event, trace="t", message_id="1", published_at=NOW)
+    headers = {"Authorization": bearer(runtime.token), "Content-Type": "application/json"}
+    path = ROUTES["RawStored"]
+    statuses = [
+        Client(apps(one)["preprocess"]).post(path, data=body, headers=headers).status_code
+        for one in (replace(runtime, bus=AbsentBus()), runtime)  # type: ignore[arg-type]
+    ]
+    assert statuses == [503, 204]
+    assert runtime.bus.pending() == 2  # type: ignore[attr-defined]
+    runtime.bus.close()
