@@ -21,8 +21,8 @@ if not os.environ.get("SKYBLEND_PROVE"):
 pytestmark = [pytest.mark.images, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "python:3.11-slim"
-MIB = 1 << 20
-LIMITS = {"ingest": 150 * MIB, "preprocess": 400 * MIB, "serve": 250 * MIB, "train": 400 * MIB}
+MB = 10**6
+LIMITS = {"ingest": 150 * MB, "preprocess": 400 * MB, "serve": 250 * MB, "train": 400 * MB}
 KINDS = {"ingest": "service", "preprocess": "service", "serve": "service", "train": "job"}
 SERVICES = [image for image, kind in KINDS.items() if kind == "service"]
 # What an image may lack although one of its packages has a module for it: another image runs that.
@@ -153,7 +153,7 @@ def test_an_image_is_no_larger_than_it_may_be(
     image: str, base: str, record_property: Callable[[str, object], None]
 ) -> None:
     above = size(f"skyblend-{image}:local") - size(base)
-    record_property("proof", f"image {image}: {above / MIB:.0f} MiB above the base")
+    record_property("proof", f"image {image}: {above / MB:.0f} MB above the base")
     assert above <= LIMITS[image]
 
 
