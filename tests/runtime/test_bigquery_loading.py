@@ -72,9 +72,11 @@ class Bucket(MemoryStorage):
         return self.read(uri.removeprefix("gs://b/")).data
 
     def state(self) -> list[str]:
-        """What stands of loading: notes and the manifest."""
-        found = [*self.list(names.PENDING), *self.list(names.LOADING)]
-        return [listed.name for listed in found]
+        """What stands of loading: notes, and what a manifest holds."""
+        found = [listed.name for listed in self.list(names.PENDING)]
+        for listed in self.list(names.LOADING):
+            found += [one["record"] for one in json.loads(self.read(listed.name).data)["entries"]]
+        return found
 
 
 @pytest.fixture
@@ -421,12 +423,17 @@ class Stalling:
 
 
 @pytest.mark.parametrize(
-    ("method", "first"),
-    [("query", ""), ("write", names.LOADED), ("write", names.LOADING), ("delete", names.PENDING)],
+    ("method", "first", "day"),
+    [
+        ("query", "", 5),
+        ("write", names.LOADED, 5),
+        ("write", names.LOADING, 0),
+        ("delete", names.PENDING, 5),
+    ],
     ids=["before its transaction", "before it keeps", "before it begins", "before it clears"],
 )
 def test_a_loader_that_stalls_changes_nothing_that_came_later(
-    bucket: Bucket, server: BigQueryServer, method: str, first: str
+    bucket: Bucket, server: BigQueryServer, method: str, first: str, day: int
 ) -> None:
     connection, client = Connection(settings()), bucket.tables.connection.client
     stalling = Stalling(client if method == "query" else bucket, method, first)
@@ -438,7 +445,7 @@ def test_a_loader_that_stalls_changes_nothing_that_came_later(
         assert stalling.reached.wait(30)
         bucket.put("b", B)
         bucket.tables.load_pending()  # finishes what is under way
-        bucket.put("a", B, day=5)
+        bucket.put("a", B, day=day)
         bucket.tables.load_pending()
         assert server.rows("forecasts") == rows("a", B) + rows("b", B)
         stalling.go_on.set()
