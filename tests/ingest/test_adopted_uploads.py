@@ -186,6 +186,7 @@ def test_a_refused_file_that_somebody_removed_has_no_entry_any_more(arrivals):
         ("uploads/1/a\tb", "a name that an object may have"),
         ("uploads//a.csv", "a name that an object may have"),
         ("uploads/1/a\u200bb.csv", "a printable file name"),
+        ("uploads/1/a\ud800b.csv", "a name that an object may have"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused_with_an_entry(runtime, name, expected):
@@ -366,6 +367,8 @@ def test_a_refused_file_is_acknowledged(push, runtime):
         ({"message": {"data": ""}}, "message.attributes"),
         ({"message": {"attributes": {"type": "RawStored"}}}, "eventType"),
         (_notification(Finalized("", ARRIVED, 1), objectGeneration="one"), "objectGeneration"),
+        (_notification(Finalized("", ARRIVED, 1), objectGeneration="9" * 5000), "objectGeneration"),
+        (_notification(Finalized("", ARRIVED, 1), objectGeneration="\u0663"), "objectGeneration"),
         (_notification(Finalized("", ARRIVED, 1), objectId=""), "objectId"),
     ],
 )

@@ -145,4 +145,4 @@ def _refuse(runtime: Runtime, name: str, refused: BadUpload | TooLarge, *, now: 
 
 def _entries(name: str) -> str:
     """The quarantine object of an arrival, whatever its name holds."""
-    return names.quarantine(quote(name))
+    return names.quarantine(quote(name, errors="replace"))

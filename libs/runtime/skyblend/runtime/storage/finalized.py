@@ -2,12 +2,14 @@
 not those of our events."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from skyblend.runtime.bus.push import BadPush
 
 WRITTEN = "OBJECT_FINALIZE"
+_GENERATION = re.compile(r"[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,6 @@ def _text(attributes: dict[str, Any], name: str) -> str:
 
 
 def _number(given: str) -> int:
-    if not given.isdecimal():
+    if not _GENERATION.fullmatch(given):
         raise BadPush("message.attributes.objectGeneration", "a number", repr(given)[:80])
     return int(given)
