@@ -1,5 +1,6 @@
 """What is particular to the laptop's bus: leases, several processes, kill -9."""
 
+import socket
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from skyblend.protos.v1.events_pb2 import RawStored
+from skyblend.runtime.bus import BusError
 from skyblend.runtime.bus.delivery import Counts, Deliverer, Unreachable
 from skyblend.runtime.bus.post import into_wsgi, over_http
 from skyblend.runtime.bus.sqlite import LEASE_SECONDS, SqliteBus, back_off
@@ -281,3 +283,33 @@ def test_a_refused_connection_is_no_answer() -> None:
     post = over_http(lambda path: f"http://127.0.0.1:1{path}")
     with pytest.raises(Unreachable):
         post("/v1/events/raw-stored", b"{}", {})
+
+
+def test_a_connection_that_breaks_off_is_an_answer() -> None:
+    """Whoever was killed by a message would else be killed by it for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        def take_and_hang_up() -> None:
+            taken, _ = server.accept()
+            taken.recv(65536)
+            taken.close()
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(take_and_hang_up)
+            assert over_http(lambda path: address + path)("/v1/events/raw-stored", b"{}", {}) == 502
+
+
+def test_a_full_disk_is_an_error_of_the_bus_and_passes(
+    open_bus: Callable[[], SqliteBus],
+) -> None:
+    bus = open_bus()
+    publish(bus, "a")
+    with bus._transaction() as connection:
+        connection.execute("PRAGMA max_page_count = 1")  # as many as there are, and no more
+    with pytest.raises(BusError, match=r"bus\.sqlite cannot be used: .*full"):
+        publish(bus, "b" * 1_000_000)
+    with bus._transaction() as connection:
+        connection.execute("PRAGMA max_page_count = 1000000")
+    publish(bus, "c")
+    assert bus.pending() == 2

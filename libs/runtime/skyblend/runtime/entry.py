@@ -2,23 +2,55 @@
 then traces. Settings that cannot be used are told in the logs' own form."""
 
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from skyblend.runtime import cloud_logs, logs, traces
 from skyblend.runtime.requests_log import RequestLog, Wsgi
 from skyblend.runtime.settings import Settings
 
+if TYPE_CHECKING:
+    from skyblend.runtime.place import Runtime
 
-def begin(service: str, *, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of this process; raises Misconfigured."""
+_Made = TypeVar("_Made")
+
+
+def begin(
+    service: str, *, environ: Mapping[str, str] = os.environ, serves: bool = True
+) -> Settings:
+    """The settings of this process, which serves requests or not; raises Misconfigured."""
     lines = cloud_logs.CloudLines(environ) if cloud_logs.is_google(environ) else None
     logs.configure(lines=lines)
     if lines:
         cloud_logs.adopt()
-    settings = Settings.read(environ)
+    settings = Settings.read(environ, serves=serves)
     logs.configure(settings.log_level, secret_values=settings.secrets(), lines=lines)
     traces.begin(settings, service=service)
     return settings
+
+
+def first(make: Callable[[], _Made]) -> Callable[[], _Made]:
+    """What gives the one thing that `make` makes at the first call, also where two first requests
+    come side by side; where it fails, the next call tries again."""
+    made: list[_Made] = []
+    making = threading.Lock()
+
+    def get() -> _Made:
+        if not made:
+            with making:
+                if not made:
+                    made.append(make())
+        return made[0]
+
+    return get
+
+
+def serving(service: str) -> "Callable[[], Runtime]":
+    """What gives the runtime of this process, made at its first request."""
+    from skyblend.runtime.place import runtime_for  # noqa: PLC0415 - not needed to begin
+
+    return first(lambda: runtime_for(begin(service)))
 
 
 def watched(app: Wsgi, *, environ: Mapping[str, str] = os.environ) -> Wsgi:

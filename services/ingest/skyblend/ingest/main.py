@@ -1,18 +1,11 @@
 """Entry of the service: the function `ingest` of functions-framework."""
 
-from functools import cache
-
 import functions_framework
 from flask import Request, Response, current_app, has_app_context
 from skyblend.ingest.service import respond
-from skyblend.runtime.entry import begin, watched
-from skyblend.runtime.place import Runtime, runtime_for
+from skyblend.runtime.entry import serving, watched
 
-
-@cache
-def _runtime() -> Runtime:
-    """The runtime of this process, made at its first request."""
-    return runtime_for(begin("ingest"))
+_runtime = serving("ingest")
 
 
 @functions_framework.http

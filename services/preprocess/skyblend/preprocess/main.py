@@ -1,17 +1,11 @@
 """Entry module of preprocess: reads the settings once and hands every request to the service."""
 
-from functools import cache
-
 import functions_framework
 from flask import Request, Response, current_app, has_app_context
 from skyblend.preprocess.service import respond
-from skyblend.runtime.entry import begin, watched
-from skyblend.runtime.place import Runtime, runtime_for
+from skyblend.runtime.entry import serving, watched
 
-
-@cache
-def _runtime() -> Runtime:
-    return runtime_for(begin("preprocess"))
+_runtime = serving("preprocess")
 
 
 @functions_framework.http

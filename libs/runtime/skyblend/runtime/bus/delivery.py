@@ -1,7 +1,6 @@
 """Delivers the laptop bus's messages to the push endpoints, as Pub/Sub would."""
 
 import logging
-import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
 
-from skyblend.runtime.bus import ROUTES
+from skyblend.runtime.bus import ROUTES, BusError
 from skyblend.runtime.bus.sqlite import Delivery, SqliteBus
 from skyblend.runtime.metrics import DELIVERIES
 from skyblend.runtime.tokens import bearer
@@ -60,7 +59,7 @@ class Deliverer:
             while not stop.is_set():
                 try:
                     self._step(pool)
-                except sqlite3.Error:  # a full or locked disk: leases end, so nothing is lost
+                except BusError:  # a full or locked disk: leases end, so nothing is lost
                     _LOG.exception("the bus could not be read or written")
                     stop.wait(TROUBLE_SECONDS)
 

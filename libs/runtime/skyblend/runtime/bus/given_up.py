@@ -59,6 +59,7 @@ class GivenUp:
         """Be done with letters and their copies."""
         for leases in _pieces([lease for one in done for lease in one.leases]):
             self._client.acknowledge(subscription=self._name, ack_ids=leases, timeout=_CALL_SECONDS)
+            self._acknowledged.update(leases)
 
     def close(self) -> None:
         self._client.close()

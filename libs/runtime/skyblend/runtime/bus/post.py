@@ -3,9 +3,12 @@
 import io
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skyblend.runtime.bus.delivery import Post, Unreachable
+
+if TYPE_CHECKING:
+    from requests import ConnectionError as Broken
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 3600.0
@@ -13,7 +16,8 @@ _LOG = logging.getLogger(__name__)
 
 
 def over_http(address: Callable[[str], str]) -> Post:
-    """Post to `address(path)`, the whole URL. An answer that does not come in an hour is a 504."""
+    """Post to `address(path)`, the whole URL. An answer that does not come in an hour is a 504, one
+    that breaks off a 502: the endpoint had the message, and it may be what killed it."""
     import requests  # noqa: PLC0415 - heavy, and not needed in one process
 
     session = requests.Session()
@@ -28,8 +32,11 @@ def over_http(address: Callable[[str], str]) -> Post:
                 allow_redirects=False,
                 timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
             )
-        except (requests.ConnectTimeout, requests.ConnectionError) as error:
-            raise Unreachable(f"{path}: {type(error).__name__}") from None
+        except requests.ConnectionError as error:
+            if isinstance(error, requests.ConnectTimeout) or _is_refused(error):
+                raise Unreachable(f"{path}: {type(error).__name__}") from None
+            _LOG.warning("%s: the connection ended without an answer", path)
+            return 502
         except requests.Timeout:
             return 504
         except requests.RequestException:
@@ -38,6 +45,13 @@ def over_http(address: Callable[[str], str]) -> Post:
         return int(answer.status_code)
 
     return post
+
+
+def _is_refused(error: "Broken") -> bool:
+    """Whether there was no connection at all: only then urllib3 tells of tries."""
+    from urllib3.exceptions import MaxRetryError  # noqa: PLC0415 - comes with requests
+
+    return bool(error.args) and isinstance(error.args[0], MaxRetryError)
 
 
 def into_wsgi(application: Wsgi) -> Post:

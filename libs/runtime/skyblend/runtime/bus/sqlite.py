@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import Message
-from skyblend.runtime.bus import MAX_ATTEMPTS, Bus, DeadLetter
+from skyblend.runtime.bus import MAX_ATTEMPTS, Bus, BusError, DeadLetter
 from skyblend.runtime.bus.holder import Holder
 from skyblend.runtime.bus.push import encode, event_type
 from skyblend.runtime.settings import Misconfigured
@@ -69,7 +69,7 @@ class Delivery:
 
 class SqliteBus:
     """A bus in the file `path`. Opened at first use; safe for threads; `clock` gives seconds since
-    1970."""
+    1970. A file that cannot be read or written, on a full disk for one, raises BusError."""
 
     def __init__(
         self,
@@ -205,20 +205,20 @@ class SqliteBus:
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """What a query that changes nothing gives; waits for no writer."""
-        with self._lock:
+        with self._lock, _trouble(self.path):
             return self._connected().execute(query, values).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, _trouble(self.path):
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:  # SQLite itself has ended some that failed
+                    connection.execute("ROLLBACK")
 
     def _connected(self) -> sqlite3.Connection:
         self._connection = self._connection or _connect(self.path)
@@ -251,6 +251,15 @@ def _row(event: Message, trace: str, now: float) -> tuple[str, str, bytes, float
         encode(event, trace=trace, message_id=id_, published_at=published_at),
         now,
     )
+
+
+@contextmanager
+def _trouble(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into a BusError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise BusError(f"the bus {path} cannot be used: {error}") from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:
