@@ -29,7 +29,7 @@ def bigquery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BigQue
     with serving_gcs() as gcs, serving_bigquery(lambda uri: b"") as server:
         for name, value in {
             "SKYBLEND_DATA": str(tmp_path / "data"), "SKYBLEND_STORAGE": "gcs",
-            "SKYBLEND_TABLES": "bigquery", "SKYBLEND_AUTH": "none", "SKYBLEND_PROJECT": "p",
+            "SKYBLEND_TABLES": "bigquery", "SKYBLEND_PROJECT": "p",
             "SKYBLEND_BUCKET": gcs.bucket.name, "STORAGE_EMULATOR_HOST": gcs.url,
             "BIGQUERY_EMULATOR_HOST": server.url,
         }.items():  # fmt: skip

@@ -27,7 +27,6 @@ alpha,Ulm,48.4,9.98,478,2024-01-01T00:00:00Z,2024-01-01T07:00:00Z,0.5
 IN_THE_CLOUD = {
     "SKYBLEND_STORAGE": "gcs",
     "SKYBLEND_TABLES": "bigquery",
-    "SKYBLEND_AUTH": "none",
     "SKYBLEND_PROJECT": "p",
     "SKYBLEND_BUCKET": "weather",
 }
@@ -71,7 +70,11 @@ def refuse(gcs: Gcs, tmp_path: Path) -> Callable[[str], None]:
     """Has an arrival refused, as larger than 50 bytes."""
 
     def run(name: str) -> None:
-        small = {"SKYBLEND_UPLOAD_LIMIT": "50", "SKYBLEND_DATA": str(tmp_path / "service")}
+        small = {
+            "SKYBLEND_AUTH": "none",
+            "SKYBLEND_UPLOAD_LIMIT": "50",
+            "SKYBLEND_DATA": str(tmp_path / "service"),
+        }
         runtime = runtime_for(Settings.read({**IN_THE_CLOUD, **small}))
         with closing(GcsStorage(gcs.bucket.name, project="p")) as storage, closing(runtime.bus):
             told_of = Finalized("weather", name, storage.write(name, FORECASTS))

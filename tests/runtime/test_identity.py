@@ -301,6 +301,18 @@ def test_in_the_cloud_a_mode_that_is_not_said_is_no_start(said, part):
         Settings.read({"SKYBLEND_PROJECT": "p", "SKYBLEND_AUTH": said, **cloud})
 
 
+@pytest.mark.parametrize("said", ["", "token", "iam", "oidc", "none"])
+def test_what_serves_nobody_in_the_cloud_needs_no_mode_and_lets_nobody_in(said, tmp_path):
+    """A command on the cloud is where no mode holds: not on Cloud Run, and not open either."""
+    cloud = {"SKYBLEND_BUS": "pubsub", "SKYBLEND_PROJECT": "p", "SKYBLEND_DATA": str(tmp_path)}
+    settings = Settings.read({"SKYBLEND_AUTH": said, **cloud}, serves=False)
+    made = runtime_for(settings, serves=False)
+    for headers in ({}, bearing(token()), bearing(stripped())):
+        assert made.access.refuse(headers).status == 403
+    assert made.token == ""
+    assert not (tmp_path / "token").exists()
+
+
 def test_nobody_asked_for_is_said_loudly(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         made = runtime(tmp_path, SKYBLEND_AUTH="none")

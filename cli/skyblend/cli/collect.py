@@ -29,7 +29,8 @@ def collect(session: Session, source: str | None) -> None:
     if source is not None and source not in SOURCES:
         raise click.UsageError(f"--source: expected one of {', '.join(SOURCES)}, got {source}")
     settings = session.settings()
-    runtime = runtime_for(with_simulator(settings) if settings.is_simulated else settings)
+    asked = with_simulator(settings) if settings.is_simulated else settings
+    runtime = runtime_for(asked, serves=False)
     tick = times.floor(times.now(), timedelta(minutes=1))
     report = fetch_due(runtime, tick, source=source)
     settle_events(session, runtime, report.events)

@@ -50,7 +50,8 @@ class Session:
         """Storage, bus and tables of this half; `tables_memory` where no setting says it."""
         from skyblend.runtime.place import runtime_for
 
-        return runtime_for(self._settings({"SKYBLEND_TABLES_MEMORY": tables_memory}))
+        settings = self._settings({"SKYBLEND_TABLES_MEMORY": tables_memory})
+        return runtime_for(settings, serves=False)
 
     def reading(self) -> "Runtime":
         """The runtime of a command that changes nothing; raises ClickException where there is no
@@ -68,7 +69,7 @@ class Session:
 
         if (running := self.running()) is not None:  # as if they had been exported
             os.environ.update(running.environ)
-        settings = Settings.read({**defaults, **self.environ()})
+        settings = Settings.read({**defaults, **self.environ()}, serves=False)
         if settings.is_simulated:
             why = "as asked for" if self.wish else "as the running `up` does; --live says otherwise"
             click.echo(f"simulated: works on made-up weather in {settings.root}, {why}", err=True)

@@ -4,10 +4,13 @@ token   the laptop's: the token of the data folder
 iam     Cloud Run has checked the caller before the request came to us (identity.py)
 oidc    we check the caller's identity token (identity.py)
 none    everybody, said explicitly: for an emulator on loopback
+
+A command on the cloud serves nobody: it need not choose, and lets nobody in.
 """
 
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Protocol
 
 from skyblend.runtime import guards
@@ -42,6 +45,15 @@ class TokenAccess:
 
     def refuse(self, headers: Mapping[str, str]) -> Refusal | None:
         return guards.check_token(headers.get("Authorization", ""), self._token)
+
+
+class NoAccess:
+    """Nobody: what a program has that serves nobody."""
+
+    any_host = False
+
+    def refuse(self, headers: Mapping[str, str]) -> Refusal | None:
+        return Refusal(HTTPStatus.FORBIDDEN, "forbidden", "this program serves nobody")
 
 
 class OpenAccess:

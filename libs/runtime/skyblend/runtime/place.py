@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from skyblend.runtime import folder, logs
-from skyblend.runtime.access import Access, OpenAccess, TokenAccess
+from skyblend.runtime.access import Access, NoAccess, OpenAccess, TokenAccess
 from skyblend.runtime.bus import Bus
 from skyblend.runtime.settings import GCS, PUBSUB, Settings
 from skyblend.runtime.storage import Storage
@@ -36,20 +36,22 @@ class Runtime:
         return _tables(self.settings, self.storage)
 
 
-def runtime_for(settings: Settings) -> Runtime:
+def runtime_for(settings: Settings, *, serves: bool = True) -> Runtime:
     """The runtime that the settings ask for. What lies on this machine is made where it is absent;
-    raises Misconfigured for a data folder of a newer format."""
+    raises Misconfigured for a data folder of a newer format. What serves nobody lets nobody in
+    where Pub/Sub delivers; with a bus of its own it delivers to itself, and shows what it takes."""
     logs.hide(*settings.secrets())
     if settings.storage != GCS:
         folder.prepare(settings.data)
         settings.root.mkdir(parents=True, exist_ok=True)
-    shown = token(settings.data) if settings.auth == "token" else ""
+    is_closed = settings.bus == PUBSUB and not serves
+    shown = token(settings.data) if settings.auth == "token" and not is_closed else ""
     logs.hide(shown)
     return Runtime(
         settings=settings,
         storage=_storage(settings),
         bus=_bus(settings),
-        access=_access(settings, shown),
+        access=NoAccess() if is_closed else _access(settings, shown),
         token=shown,
     )
 

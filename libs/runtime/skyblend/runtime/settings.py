@@ -170,9 +170,9 @@ class Settings:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+    def read(cls, environ: Mapping[str, str] = os.environ, *, serves: bool = True) -> "Settings":
         """The settings of an environment; raises Misconfigured with every mistake in it. An empty
-        value is the default."""
+        value is the default. What serves nobody need not say who may change something."""
         ours = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
         values: dict[str, Any] = {}
         mistakes = [*_option_mistakes(ours)]
@@ -185,7 +185,7 @@ class Settings:
         if mistakes:
             raise Misconfigured("; ".join(mistakes))
         settings = cls(**values, environ=ours)
-        if contradictions := [*_contradictions(settings)]:
+        if contradictions := [*_contradictions(settings, serves=serves)]:
             raise Misconfigured("; ".join(contradictions))
         return settings
 
@@ -230,7 +230,7 @@ def variable(one: Field[Any]) -> str:
     return PREFIX + one.name.upper()
 
 
-def _contradictions(settings: Settings) -> Iterator[str]:
+def _contradictions(settings: Settings, *, serves: bool) -> Iterator[str]:
     """What cannot go together, or lacks what it needs."""
     if settings.storage == GCS and not settings.bucket:
         yield "SKYBLEND_STORAGE is gcs, so SKYBLEND_BUCKET must name a bucket"
@@ -241,12 +241,12 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             "SKYBLEND_STORAGE=gcs and SKYBLEND_TABLES=bigquery go together, got"
             f" {settings.storage} and {settings.tables}"
         )
-    if settings.is_cloud and settings.auth == "token":
+    if serves and settings.is_cloud and settings.auth == "token":
         yield (
             "SKYBLEND_AUTH must say who may change something: iam (Cloud Run checks), oidc (we do),"
             " or none; the token of a data folder is for one machine"
         )
-    if settings.auth == "oidc" and not (settings.audience and settings.callers):
+    if serves and settings.auth == "oidc" and not (settings.audience and settings.callers):
         yield "SKYBLEND_AUTH is oidc, so SKYBLEND_AUDIENCE and SKYBLEND_CALLERS must be given"
 
 
