@@ -16,15 +16,13 @@ if TYPE_CHECKING:
 _Made = TypeVar("_Made")
 
 
-def begin(
-    service: str, *, environ: Mapping[str, str] = os.environ, serves: bool = True
-) -> Settings:
-    """The settings of this process, which serves requests or not; raises Misconfigured."""
+def begin(service: str, *, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process; raises Misconfigured."""
     lines = cloud_logs.CloudLines(environ) if cloud_logs.is_google(environ) else None
     logs.configure(lines=lines)
     if lines:
         cloud_logs.adopt()
-    settings = Settings.read(environ, serves=serves)
+    settings = Settings.read(environ)
     logs.configure(settings.log_level, secret_values=settings.secrets(), lines=lines)
     traces.begin(settings, service=service)
     return settings
