@@ -1,5 +1,6 @@
 """What every implementation of the tables does: versions, the current view, as of a time."""
 
+import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count, permutations
@@ -13,14 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skyblend.runtime.settings import Settings
+from skyblend.runtime.storage import Storage
 from skyblend.runtime.storage.folder import FolderStorage
+from skyblend.runtime.storage.memory import MemoryStorage
 from skyblend.runtime.tables import Query, Tables, View, columns
 from skyblend.runtime.tables.bigquery import BigQueryTables
 from skyblend.runtime.tables.duck import DuckTables
+from skyblend.runtime.tables.memory import MemoryTables
 
 T0 = datetime(2026, 11, 20, tzinfo=UTC)
 TEMPERATURE = ("temperature_2m",)
 VERSIONS = View.VERSIONS
+PROVE = bool(os.environ.get("SKYBLEND_PROVE"))
 Row = dict[str, Any]
 
 
@@ -57,9 +62,9 @@ class Filled(Protocol):
 
 
 class FilledFolder:
-    """Record files in a folder, told to the tables as they come and go."""
+    """Record objects, told to the tables as they come and go."""
 
-    def __init__(self, storage: FolderStorage, tables: Tables) -> None:
+    def __init__(self, storage: Storage, tables: Tables) -> None:
         self.storage = storage
         self.tables = tables
         self.numbers = count()
@@ -90,6 +95,11 @@ def filled_duck(root: Path) -> FilledFolder:
     return FilledFolder(storage, DuckTables(storage, memory="256MB", threads=1))
 
 
+def filled_memory() -> FilledFolder:
+    storage = MemoryStorage()
+    return FilledFolder(storage, MemoryTables(storage))
+
+
 def filled_bigquery(address: str, buckets: Path) -> FilledFolder:
     """A data set and a bucket of their own, which the emulator reads as a folder."""
     name = f"b{uuid4().hex[:12]}"
@@ -105,12 +115,12 @@ def filled_bigquery(address: str, buckets: Path) -> FilledFolder:
     return FilledFolder(storage, tables)
 
 
-@pytest.fixture(params=["bigquery", "duck"])
+@pytest.fixture(params=["bigquery", "duck", "memory"])
 def filled(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Filled]:
-    if request.param == "duck":
-        yield filled_duck(tmp_path)
+    if request.param != "bigquery":
+        yield filled_duck(tmp_path) if request.param == "duck" else filled_memory()
         return
     emulator = request.getfixturevalue("bigquery_emulator")
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", emulator.address)
@@ -336,6 +346,58 @@ def by_definition(stored: list[Row], as_of: datetime | None) -> tuple[list[str],
     if not versions:
         return [], []
     return versions, [(last.get("temperature_2m"), last.get("dew_point_2m"), versions[-1])]
+
+
+PARTS = {
+    "source": st.sampled_from(["x", "y"]),
+    "period": st.sampled_from([0, 3600]),
+    "valid_at": st.sampled_from([at(24), at(25)]),
+}
+TOLD = {
+    "known": st.integers(0, 3),
+    "raw": st.sampled_from(["raw/a", "raw/b#1", "raw/b#2", "raw/c"]),
+    "temperature_2m": VALUES,
+    "dew_point_2m": VALUES,
+    "flags": st.lists(
+        st.builds(
+            dict,
+            variable=st.sampled_from(["temperature_2m", "dew_point_2m"]),
+            check=st.just("range"),
+            reason=st.just("r"),
+        ),
+        max_size=1,
+    ),
+}
+ASKED = st.builds(
+    Query,
+    variables=st.sampled_from([(), TEMPERATURE, ("dew_point_2m", "temperature_2m")]),
+    view=st.sampled_from(View),
+    as_of=st.sampled_from([None, at(1)]),
+    sources=st.sampled_from([(), ("y",), ("x", "y")]),
+    periods=st.sampled_from([(), (0,)]),
+    valid_from=st.sampled_from([None, at(25)]),
+    valid_to=st.sampled_from([None, at(25)]),
+    raw=st.sampled_from(["", "raw/b", "raw/c"]),
+)
+
+
+@settings(max_examples=300 if PROVE else 15, deadline=None)
+@given(
+    stored=st.lists(st.fixed_dictionaries(PARTS | TOLD), max_size=9),
+    queries=st.lists(ASKED, min_size=1, max_size=4),
+)
+def test_duckdb_answers_what_the_definition_says(
+    tmp_path_factory: pytest.TempPathFactory, stored: list[Row], queries: list[Query]
+) -> None:
+    duck, memory = filled_duck(tmp_path_factory.mktemp("any")), filled_memory()
+    for row in stored:
+        for filled in (duck, memory):
+            filled.put([forecast(**row)])
+    for query in queries:
+        ours = duck.tables.forecasts(query)
+        expected = memory.tables.forecasts(query)
+        assert ours.schema == expected.schema
+        assert sorted(map(str, ours.to_pylist())) == sorted(map(str, expected.to_pylist()))
 
 
 def test_every_order_of_three_files(tmp_path: Path) -> None:
