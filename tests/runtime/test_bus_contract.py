@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from skyblend.protos.v1.events_pb2 import RawStored, RecordsReady
 from skyblend.runtime.bus import MAX_ATTEMPTS, ROUTES, Bus
 from skyblend.runtime.bus.delivery import Deliverer, Unreachable
+from skyblend.runtime.bus.memory import MemoryBus
 from skyblend.runtime.bus.pubsub import PubsubBus
 from skyblend.runtime.bus.push import Push, decode
 from skyblend.runtime.bus.sqlite import SqliteBus
@@ -66,6 +67,26 @@ class SqlitePlace:
     def restart(self) -> None:
         self.bus.close()
         self.bus = self._open()
+
+    def given_up(self) -> list[Push]:
+        return [decode(letter.envelope) for letter in self.bus.dead_letters()]
+
+    def close(self) -> None:
+        self.bus.close()
+
+
+class MemoryPlace:
+    """The bus in memory, which has no waits; what is there outlives whoever delivers."""
+
+    def __init__(self, _: Path) -> None:
+        self.bus, self.outage = MemoryBus(), 3 * MAX_ATTEMPTS
+        self.endpoint: Endpoint = lambda path, push, headers: 204
+
+    def settle(self) -> None:
+        self.bus.deliver(lambda path, body, headers: self.endpoint(path, decode(body), headers))
+
+    def restart(self) -> None:
+        """Nothing runs between two deliveries."""
 
     def given_up(self) -> list[Push]:
         return [decode(letter.envelope) for letter in self.bus.dead_letters()]
@@ -143,9 +164,13 @@ class PubsubPlace:
         self._stack.close()
 
 
-@pytest.fixture(params=["sqlite", "pubsub"])
+@pytest.fixture(params=["memory", "sqlite", "pubsub"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    places: dict[str, Callable[[Path], Place]] = {"sqlite": SqlitePlace, "pubsub": PubsubPlace}
+    places: dict[str, Callable[[Path], Place]] = {
+        "memory": MemoryPlace,
+        "sqlite": SqlitePlace,
+        "pubsub": PubsubPlace,
+    }
     made = places[request.param](tmp_path / "bus.sqlite")
     yield made
     made.close()
