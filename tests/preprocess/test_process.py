@@ -1,6 +1,7 @@
 import gzip
 import io
 import tarfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -15,6 +16,7 @@ from skyblend.protos.v1.events_pb2 import RawStored
 from skyblend.protos.v1.records_pb2 import Place
 from skyblend.runtime import names, places
 from skyblend.runtime.storage import Absent
+from skyblend.runtime.storage.folder import FolderStorage
 from skyblend.runtime.tables import Query, View
 
 NOW = datetime(2026, 11, 20, 10, 20, tzinfo=UTC)
@@ -100,6 +102,22 @@ def test_a_mark_made_before_something_was_stated_is_no_mark(runtime, take_in):
     write_mark(runtime.storage, early)
     assert process(runtime, RawStored(object=late.raw), now=NOW).stated == late.stated
     assert places.read(runtime.storage)["a"].collect
+
+
+class Counting(FolderStorage):
+    """Keeps the names that were opened."""
+
+    def open(self, name):
+        self.__dict__.setdefault("opened", []).append(name)
+        return super().open(name)
+
+
+def test_answers_are_opened_once(runtime, collected, open_meteo):
+    answer, body = open_meteo
+    raw = collected(answer(body([4.5]), [MUNICH])).raw
+    counting = replace(runtime, storage=Counting(runtime.storage.root))
+    assert process(counting, RawStored(object=raw), now=NOW, force=True).forecasts == 1
+    assert counting.storage.opened.count(raw) == 1
 
 
 def test_a_bad_answer_leaves_the_others_whole(runtime, collected, open_meteo):

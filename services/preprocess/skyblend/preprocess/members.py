@@ -1,7 +1,8 @@
 """The members of a raw object: the answers of a collect task, or the files of an upload."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import BinaryIO
@@ -50,22 +51,38 @@ class Member:
     payload: Payload
 
 
-def origin(storage: Storage, name: str) -> Origin:
-    """What is known of the raw object; raises Absent where it, or what should stand beside it, is
-    not there."""
-    if names.is_upload(name):
-        upload = Parse(
-            storage.read(names.upload_meta(name)).data, Upload(), ignore_unknown_fields=True
-        )
-        return Origin(
-            raw=name,
-            source=upload.source,
-            file_name=upload.file_name,
-            received_at=upload.received_at.ToDatetime(UTC),
-            collect=upload.collect,
-        )
-    with storage.open(name) as stream:
-        fetch = _first(stream).fetch
+@contextmanager
+def opened(storage: Storage, name: str) -> Iterator[tuple[Origin, Callable[[], BinaryIO]]]:
+    """What is known of the raw object, and what gives its bytes from their start; raises Absent
+    where it, or what should stand beside it, is not there. Answers say themselves what they are and
+    are opened once; an upload, which may be large, only where its bytes are asked for."""
+    with ExitStack() as kept:
+        if names.is_upload(name):
+            yield _of_upload(storage, name), lambda: kept.enter_context(storage.open(name))
+            return
+        stream = kept.enter_context(storage.open(name))
+
+        def from_start() -> BinaryIO:
+            stream.seek(0)
+            return stream
+
+        yield _of_answers(name, stream), from_start
+
+
+def _of_upload(storage: Storage, name: str) -> Origin:
+    content = storage.read(names.upload_meta(name)).data
+    upload = Parse(content, Upload(), ignore_unknown_fields=True)
+    return Origin(
+        raw=name,
+        source=upload.source,
+        file_name=upload.file_name,
+        received_at=upload.received_at.ToDatetime(UTC),
+        collect=upload.collect,
+    )
+
+
+def _of_answers(name: str, stream: BinaryIO) -> Origin:
+    fetch = _first(stream).fetch
     return Origin(
         raw=name,
         source=fetch.source,

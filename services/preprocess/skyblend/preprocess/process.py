@@ -9,12 +9,13 @@ and publishes."""
 import logging
 from collections.abc import Sequence, Set
 from datetime import datetime
+from typing import BinaryIO
 
 from skyblend.preprocess import quarantine
 from skyblend.preprocess.bounded import Limits
 from skyblend.preprocess.intake import Intake, intake
 from skyblend.preprocess.mark import Processed, read_mark, write_mark, written
-from skyblend.preprocess.members import Origin, members, origin
+from skyblend.preprocess.members import Origin, members, opened
 from skyblend.preprocess.rows import FORECASTS, OBSERVATIONS
 from skyblend.protos.v1.events_pb2 import RawStored, RecordsReady
 from skyblend.runtime import metrics, names
@@ -33,11 +34,14 @@ def process(runtime: Runtime, event: RawStored, *, now: datetime, force: bool = 
     """Decode the raw object of an event, write what it holds and publish RecordsReady; one that is
     done is decoded again only with `force`. Bad content becomes quarantine entries; raises
     StorageError for our own trouble."""
-    with trace(), span("process", kind="consumer") as recorded:
-        source = origin(runtime.storage, event.object)
+    with (
+        trace(),
+        span("process", kind="consumer") as recorded,
+        opened(runtime.storage, event.object) as (source, content),
+    ):
         done = None if force else read_mark(runtime.storage, event.object)
         if done is None or done.stated != source.stated:
-            done = _decode(runtime, source, now=now)
+            done = _decode(runtime, source, content(), now=now)
             write_mark(runtime.storage, done)
             _report(done)
         recorded.note(source=done.source, forecasts=done.forecasts, quarantined=done.quarantined)
@@ -45,13 +49,12 @@ def process(runtime: Runtime, event: RawStored, *, now: datetime, force: bool = 
     return done
 
 
-def _decode(runtime: Runtime, source: Origin, *, now: datetime) -> Processed:
+def _decode(runtime: Runtime, source: Origin, content: BinaryIO, *, now: datetime) -> Processed:
     limits = Limits(member=runtime.settings.member_limit, unpacked=runtime.settings.unpacked_limit)
     with intake(runtime.storage, source) as taken:
         with span("decode"):
-            with runtime.storage.open(source.raw) as stream:
-                for member in members(source, stream, limits):
-                    taken.take(member)
+            for member in members(source, content, limits):
+                taken.take(member)
             taken.finish()
         _write(runtime, source, taken)
         return _processed(runtime, source, taken, now=now)
