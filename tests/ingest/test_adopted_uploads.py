@@ -15,7 +15,7 @@ import pytest
 from flask import Flask, request
 from gcs_server import serving
 from google.protobuf.json_format import Parse
-from skyblend.ingest.arrivals import adopt, arrival_name, retry, stated
+from skyblend.ingest.arrivals import LOOK, adopt, adopt_left, arrival_name, retry, stated
 from skyblend.ingest.service import respond
 from skyblend.ingest.uploads import BadUpload, store
 from skyblend.protos.v1.records_pb2 import Upload
@@ -176,6 +176,33 @@ def test_a_refused_file_that_somebody_removed_has_no_entry_any_more(arrivals):
     with pytest.raises(Absent, match="somebody removed it"):
         retry(arrivals, ARRIVED, now=NOON)
     assert entries(arrivals) == []
+
+
+def test_an_arrival_nobody_told_of_is_taken_over_at_the_second_look(arrivals):
+    arrive(arrivals)
+    adopt_left(arrivals, NOON)
+    adopt_left(arrivals, NOON + LOOK / 2)
+    assert listed(arrivals, names.ARRIVALS) == [ARRIVED]
+    adopt_left(arrivals, NOON + LOOK)
+    assert listed(arrivals, names.ARRIVALS) == []
+    assert [event.object for event in told(arrivals)] == [RAW]
+
+
+def test_an_arrival_that_is_written_again_is_waited_for_again(arrivals):
+    for number in range(3):
+        arrive(arrivals, b"%d" % number)
+        adopt_left(arrivals, NOON + number * LOOK)
+    assert listed(arrivals, names.ARRIVALS) == [ARRIVED]
+
+
+def test_what_was_refused_stands_in_nobodys_way(arrivals):
+    arrive(arrivals, b"x" * 1001, name="uploads/0/large.csv")
+    arrive(arrivals)
+    for number in range(3):
+        adopt_left(arrivals, NOON + number * LOOK)
+    assert listed(arrivals, names.ARRIVALS) == ["uploads/0/large.csv"]
+    assert len(entries(arrivals)) == 1
+    assert [event.object for event in told(arrivals)] == [RAW]
 
 
 @pytest.mark.parametrize(

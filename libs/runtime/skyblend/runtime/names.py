@@ -15,6 +15,7 @@ LATEST, ISSUED, LEDGER, MODELS = "latest/", "issued/", "ledger/", "models/"
 RECORDS = "records/"
 # What waits for BigQuery, which days its rows of a record object lie in, and the load under way.
 PENDING, LOADED, LOADING = "state/pending/", "state/loaded/", "state/loading/"
+ARRIVED = "state/arrived.json"  # what stood in ARRIVALS at the last look
 ANNOUNCED, ONCE = "state/announced.json", "once"
 
 

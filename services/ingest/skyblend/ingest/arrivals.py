@@ -11,7 +11,7 @@ import json
 import logging
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from skyblend.ingest.uploads import (
@@ -24,10 +24,11 @@ from skyblend.ingest.uploads import (
 )
 from skyblend.runtime import names
 from skyblend.runtime.place import Runtime
-from skyblend.runtime.storage import Absent, Changed
+from skyblend.runtime.storage import Absent, Changed, StorageError, update
 from skyblend.runtime.storage.finalized import Finalized
 from skyblend.runtime.storage.names import problem
 
+LOOK = timedelta(minutes=10)  # a notification takes seconds, its five tries some minutes
 _SOURCE, _COLLECT = "source-", "collect"
 _LOG = logging.getLogger(__name__)
 
@@ -75,6 +76,39 @@ def adopt(runtime: Runtime, arrival: Finalized, *, now: datetime) -> StoredUploa
         runtime.storage.delete(_entries(arrival.name))
         _delete(runtime, arrival)
     return stored
+
+
+def adopt_left(runtime: Runtime, now: datetime) -> None:
+    """Take over what stands in `uploads/` as it stood at the look before, LOOK ago or more: its
+    notification is lost or given up. One at a time, since it may be large and a tick waits for it.
+    What was refused has its entry and stays."""
+    for arrival in _left(runtime, now):
+        if not runtime.storage.generation(_entries(arrival.name)):
+            _LOG.warning("%s is taken over without a notification", arrival.name)
+            try:
+                adopt(runtime, arrival, now=now)
+            except (StorageError, OSError):
+                _LOG.exception("%s is not taken over now", arrival.name)
+            return
+
+
+def _left(runtime: Runtime, now: datetime) -> list[Finalized]:
+    left: list[Finalized] = []
+    bucket = runtime.settings.bucket
+
+    def change(before: bytes | None) -> bytes | None:
+        known = json.loads(before) if before else {"at": None, "seen": {}}
+        left.clear()
+        at = known["at"]
+        if at is not None and timedelta(0) <= now - datetime.fromisoformat(at) < LOOK:
+            return None
+        seen = {one.name: one.generation for one in runtime.storage.list(names.ARRIVALS)}
+        same = (name for name, generation in seen.items() if known["seen"].get(name) == generation)
+        left[:] = [Finalized(bucket, name, seen[name]) for name in same]
+        return json.dumps({"at": now.isoformat(), "seen": seen}).encode()
+
+    update(runtime.storage, names.ARRIVED, change)
+    return left
 
 
 def retry(runtime: Runtime, name: str, *, now: datetime) -> StoredUpload | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from skyblend.ingest.announce import reannounce
+from skyblend.ingest.arrivals import adopt_left
 from skyblend.ingest.collecting import (
     PATIENCE,
     Collecting,
@@ -79,6 +80,7 @@ def collect(
         goes_over_bus = 0 < runtime.settings.fan_out < sum(map(len, due))
         act = Collecting.publish if goes_over_bus else Collecting.run
         report = CollectReport(tick, current().trace, tuple(pool.map(act, each, due)))
+        adopt_left(runtime, clock())
         recorded.note(objects=len(report.objects), failures=len(report.failures))
     return report
 
