@@ -168,7 +168,7 @@ class BigQueryServer:
         return {"load": {"outputRows": str(loaded), "inputFiles": str(len(load["sourceUris"]))}}
 
     def _query(self, query: Resource) -> Resource:
-        if self.bytes > int(query["maximumBytesBilled"]):
+        if self.bytes > int(query.get("maximumBytesBilled", self.bytes)):
             raise Refused(
                 500,
                 "bytesBilledLimitExceeded",

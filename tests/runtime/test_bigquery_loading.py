@@ -3,11 +3,13 @@ failed, lost, and by several loaders at once, the rows are those of the record o
 
 import json
 import os
+import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -20,12 +22,15 @@ from skyblend.runtime.storage.memory import MemoryStorage
 from skyblend.runtime.tables import Loaded, Query, TablesError, columns
 from skyblend.runtime.tables.bigquery import BigQueryTables, loading, schema, tables
 from skyblend.runtime.tables.bigquery.connection import Connection
+from skyblend.runtime.tables.bigquery.contents import Unreadable, contents
 from skyblend.runtime.tables.bigquery.loading import Loading
 
 T0 = datetime(2026, 11, 20, tzinfo=UTC)
 A, B = [1.0, 2.0], [3.0]
 FORECASTS = schema.kinds()[0]
-STEP = 1 if os.environ.get("SKYBLEND_PROVE") else 9
+PROVE = bool(os.environ.get("SKYBLEND_PROVE"))
+PLACES = 2000 if PROVE else 100  # in which a record object is damaged
+STEP = 1 if PROVE else 9
 DAY = f"{names.FORECASTS}2026-11-20/"
 
 
@@ -314,10 +319,68 @@ def test_a_newer_note_is_not_cleared_by_an_older_load(
     bucket.put("a", B)
     server.trouble.held = False
     bucket.tables.load_pending()
-    assert bucket.state() == [names.pending(f"{DAY}a.parquet")]
-    bucket.tables.load_pending()
+    assert steps(server) == ["0_load", "0_replace", "1_load", "1_replace"]
     assert server.rows("forecasts") == rows("a", B)
     assert bucket.state() == []
+
+
+def test_an_object_that_is_written_anew_while_it_is_loaded_leaves_no_row_behind(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    def object_at_last(uri: str) -> bytes:
+        server.objects = bucket.object
+        bucket.put("a", A, day=3)
+        return bucket.object(uri)
+
+    server.objects = object_at_last
+    bucket.put("a", A)
+    bucket.put("b", B, day=5)  # so days 0 to 5 are put in place
+    bucket.tables.load_pending()
+    bucket.put("a", B, day=7)
+    bucket.tables.load_pending()
+    assert server.rows("forecasts") == rows("a", B) + rows("b", B)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"dataset": "d2"}, {"bucket": "b2"}, {"project": "p2"}, {"location": "US"}]
+)
+def test_another_data_set_or_bucket_has_jobs_of_its_own(changed: dict[str, str]) -> None:
+    ours, other = Connection(settings()), Connection(replace(settings(), **changed))
+    assert ours.job("1") == Connection(settings()).job("1") != other.job("1")
+
+
+def test_loading_is_not_kept_from_by_the_limit_of_queries(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    server.bytes = settings().query_limit + 1
+    for content in (A, B):
+        bucket.put("a", content)
+        assert bucket.tables.load_pending().objects == 1
+
+
+def test_a_damaged_object_is_refused_by_its_name(bucket: Bucket) -> None:
+    whole, chance = parquet("raw/x/a.pb", A * 20), random.Random(1)
+    refused = 0
+    for number in range(PLACES):
+        damaged = bytearray(whole)
+        damaged[len(whole) * number // PLACES] ^= chance.randrange(1, 256)
+        bucket.write(f"{DAY}a.parquet", bytes(damaged))
+        try:
+            contents(bucket, f"{DAY}a.parquet", FORECASTS)
+        except Unreadable:
+            refused += 1
+    assert refused > PLACES / 2
+
+
+@pytest.mark.parametrize("day", [date(9999, 12, 31), date(1, 1, 1)], ids=str)
+def test_days_that_no_table_can_have_are_refused_and_hold_up_nothing(
+    bucket: Bucket, server: BigQueryServer, day: date
+) -> None:
+    bucket.put("far", A, day=(day - T0.date()).days)
+    bucket.put("a", A)
+    told = bucket.tables.load_pending()
+    assert (told.objects, len(told.refused)) == (1, 1)
+    assert "expected a valid_at from 1800-01-01 to 2159-12-31, got" in told.refused[0]
 
 
 def test_more_than_a_load_job_takes_waits_for_the_next_run(

@@ -15,7 +15,7 @@ from skyblend.runtime.tables.bigquery.connection import Connection
 from skyblend.runtime.tables.bigquery.contents import Contents
 from skyblend.runtime.tables.bigquery.manifest import Entry, Manifest
 from skyblend.runtime.tables.bigquery.schema import Kind, kinds
-from skyblend.runtime.tables.bigquery.spans import Span, ranges
+from skyblend.runtime.tables.bigquery.spans import Span, fewest, ranges
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
@@ -170,6 +170,8 @@ def test_days_become_few_ranges() -> None:
     many = ranges(spans(*((10 * n, 10 * n) for n in range(9)), (81, 81)))
     # ten days, of which the last two touch: nine ranges, so the first two of equal gaps join
     assert many == spans((0, 10), *((10 * n, 10 * n) for n in range(2, 8)), (80, 81))
+    assert fewest(spans((0, 1), (9, 9), (3990, 3999), (4000, 4001))) == spans((0, 9), (3990, 4001))
+    assert fewest(spans((0, 1), (3990, 3999))) == spans((0, 3999))
     assert ranges(spans((0, 8000))) == spans((0, 3999), (4000, 7999), (8000, 8000))
 
 

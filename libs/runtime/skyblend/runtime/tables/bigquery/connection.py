@@ -3,6 +3,7 @@
 Where BIGQUERY_EMULATOR_HOST is set the client speaks to that address, without credentials.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,6 +68,12 @@ class Connection:
         """A table as a statement names it."""
         return f"`{self.table(name)}`"
 
+    def job(self, name: str) -> str:
+        """A job's name that no other data set and no other bucket has: BigQuery keeps the names of
+        a project's jobs, whatever tables and objects they were of."""
+        where = f"{self.project}.{self.dataset} {self.location} {self.bucket}"
+        return f"skyblend_{hashlib.sha256(where.encode()).hexdigest()[:12]}_{name}"
+
     def has(self, name: str) -> bool:
         """Whether a table is there; raises TablesError where not even the data set is."""
         from google.api_core.exceptions import NotFound
@@ -88,7 +95,7 @@ class Connection:
         with trouble("querying", limit=self.limit):
             job = self.client.query(
                 statement,
-                self.query_config(parameters),
+                self.capped_config(parameters),
                 location=self.location,
                 retry=self.retry,
                 timeout=CALL,
@@ -103,7 +110,7 @@ class Connection:
         with trouble("defining"):
             job = self.client.query(
                 statement,
-                self.query_config(()),
+                self.capped_config(()),
                 location=self.location,
                 retry=self.retry,
                 timeout=CALL,
@@ -112,13 +119,19 @@ class Connection:
 
     def bytes_of(self, statement: str, parameters: Parameters) -> int:
         """How many bytes a statement would read, by a dry run, which costs nothing."""
-        config = self.query_config(parameters)
+        config = self.capped_config(parameters)
         config.dry_run, config.use_query_cache = True, False
         with trouble("asking for a query's bytes"):
             job = self.client.query(
                 statement, config, location=self.location, retry=self.retry, timeout=CALL
             )
             return int(job.total_bytes_processed or 0)
+
+    def capped_config(self, parameters: Parameters) -> "bigquery.QueryJobConfig":
+        """For a statement that is refused where it would read more than the limit."""
+        config = self.query_config(parameters)
+        config.maximum_bytes_billed = self.limit
+        return config
 
     def query_config(self, parameters: Parameters) -> "bigquery.QueryJobConfig":
         from google.cloud.bigquery import QueryJobConfig
@@ -127,7 +140,6 @@ class Connection:
         values = named.items() if named is not None else ((None, one) for one in parameters)
 
         return QueryJobConfig(
-            maximum_bytes_billed=self.limit,
             query_parameters=[_parameter(name, value) for name, value in values],
             labels=LABELS,
         )

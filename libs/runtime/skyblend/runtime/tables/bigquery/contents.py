@@ -11,6 +11,9 @@ from skyblend.runtime.storage import Storage
 from skyblend.runtime.tables.bigquery.schema import Kind, fields, plain
 from skyblend.runtime.tables.bigquery.spans import Span
 
+# Later days have no partition (BigQuery's limit); earlier ones would need too many statements.
+DAYS = Span(date(1800, 1, 1), date(2159, 12, 31))
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
@@ -48,10 +51,12 @@ def contents(storage: Storage, record: str, kind: Kind) -> tuple[Contents, int]:
         stream.seek(0)
         try:
             file = pq.ParquetFile(stream)
-        except pa.ArrowInvalid as error:
-            raise Unreadable(f"{record}: expected a Parquet file, {error}") from None
-        _check(record, file.schema_arrow, kind)
-        return _contents(record, file, kind), size
+            _check(record, file.schema_arrow, kind)
+            return _contents(record, file, kind), size
+        except (OSError, ValueError, ArithmeticError, pa.ArrowException) as error:
+            # What Arrow makes of damaged bytes; trouble with the bucket is a StorageError.
+            told = " ".join(str(error).split())[:300]
+            raise Unreadable(f"{record}: expected a Parquet file, {told}") from None
 
 
 def _check(record: str, schema: Any, kind: Kind) -> None:
@@ -90,4 +95,9 @@ def _contents(record: str, file: Any, kind: Kind) -> Contents:
         found = Contents(span, frozenset(raws)).joined(found)
     if found is None:
         raise Unreadable(f"{record}: expected rows with a {kind.shape.time}, got none")
+    if not DAYS.first <= found.span.first <= found.span.last <= DAYS.last:
+        raise Unreadable(
+            f"{record}: expected a {kind.shape.time} from {DAYS.first} to {DAYS.last}, "
+            f"got {found.span.first} to {found.span.last}"
+        )
     return found

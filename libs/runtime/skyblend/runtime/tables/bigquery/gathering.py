@@ -52,6 +52,13 @@ def keep(storage: Storage, manifest: Manifest) -> None:
     _beside(partial(_keep, storage), manifest.loaded)
 
 
+def is_current(storage: Storage, manifest: Manifest) -> bool:
+    """Whether what was loaded is what was looked at: a load job cannot name a generation, and rows
+    of another one may lie in days that are not written down."""
+    found = _beside(storage.generation, (one.record for one in manifest.loaded))
+    return found == [one.generation for one in manifest.loaded]
+
+
 def clear(storage: Storage, manifest: Manifest) -> None:
     """Clear the notes of what was carried out, and forget where rows were that are taken out."""
     _beside(partial(_clear, storage), manifest.entries)

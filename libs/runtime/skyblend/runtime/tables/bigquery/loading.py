@@ -86,7 +86,9 @@ class Loading:
             loaded = self._load(manifest, staging)
             if loaded.outcome is not Outcome.DONE:
                 return loaded
-            replaced = self._replace(manifest, staging)
+            # Whose transaction comes first decides for all who carry this manifest out.
+            is_current = gathering.is_current(self._storage, manifest)
+            replaced = self._replace(manifest, staging, is_current=is_current)
             if manifest.loaded and replaced.outcome is not Outcome.RUNNING:
                 tables.drop(self._connection, staging)
         return replace(replaced, rows=loaded.rows)
@@ -97,8 +99,8 @@ class Loading:
         step: str,
         begin: "Callable[[str], bigquery.LoadJob | bigquery.QueryJob]",
     ) -> Result:
-        job_id = f"skyblend_{self._kind.name}_{manifest.digest}_{manifest.attempt}_{step}"
-        return carry_out(self._connection, job_id, begin, wait=self._wait)
+        name = f"{self._kind.name}_{manifest.digest}_{manifest.attempt}_{step}"
+        return carry_out(self._connection, self._connection.job(name), begin, wait=self._wait)
 
     def _load(self, manifest: Manifest, staging: str) -> Result:
         from google.cloud.bigquery import LoadJobConfig, ParquetOptions
@@ -133,7 +135,7 @@ class Loading:
             tables.let_expire(connection, staging)
         return result
 
-    def _replace(self, manifest: Manifest, staging: str) -> Result:
+    def _replace(self, manifest: Manifest, staging: str, *, is_current: bool) -> Result:
         if not manifest.loaded and not manifest.replaced:
             return Result(Outcome.DONE)
         connection = self._connection
@@ -143,6 +145,9 @@ class Loading:
             table=connection.quoted(self._kind.name),
             staging=connection.quoted(staging),
         )
+        if not is_current:
+            statement, parameters = statements.OUTDATED, {}
+        # Not capped: what was refused once would be refused for ever, and hold up the table.
         config = connection.query_config(parameters)
 
         def begin(job_id: str) -> "bigquery.QueryJob":

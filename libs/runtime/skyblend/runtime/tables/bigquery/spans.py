@@ -39,6 +39,17 @@ def ranges(spans: Iterable[Span]) -> list[Span]:
     return [piece for span in merged for piece in _cut(span)]
 
 
+def fewest(spans: Iterable[Span]) -> list[Span]:
+    """As few ranges as may be, whatever days without rows they hold."""
+    found: list[Span] = []
+    for span in ranges(spans):
+        if found and (span.last - found[-1].first).days < PARTITIONS:
+            found[-1] = found[-1].joined(span)
+        else:
+            found.append(span)
+    return found
+
+
 def _cut(span: Span) -> Iterator[Span]:
     first = span.first
     while first <= span.last:

@@ -6,9 +6,11 @@ from datetime import UTC, datetime, time, timedelta
 
 from skyblend.runtime.tables.bigquery.manifest import Manifest
 from skyblend.runtime.tables.bigquery.schema import Kind
-from skyblend.runtime.tables.bigquery.spans import Span, ranges
+from skyblend.runtime.tables.bigquery.spans import Span, fewest, ranges
 
 Named = dict[str, object]
+# Fails in place of a replacement, so that nobody can carry that out any more.
+OUTDATED = "SELECT ERROR('record objects were written anew while they were loaded')"
 
 
 def replacement(kind: Kind, manifest: Manifest, *, table: str, staging: str) -> tuple[str, Named]:
@@ -25,7 +27,8 @@ def replacement(kind: Kind, manifest: Manifest, *, table: str, staging: str) -> 
     if statements:
         parameters["raws"] = _raws(manifest)
     chosen = ", ".join(kind.schema.names)
-    for span in ranges(one.now.span for one in manifest.loaded if one.now):
+    # Each insertion reads, and is billed, the whole staging table: it has no partitions.
+    for span in fewest(one.now.span for one in manifest.loaded if one.now):
         within = _within(kind, span, parameters)
         statements.append(
             f"INSERT INTO {table} ({chosen}) SELECT {chosen} FROM {staging} WHERE {within}"
