@@ -143,3 +143,13 @@ def test_a_new_place_is_collected_and_forecast(pipeline: Pipeline) -> None:
     path = "/v1/forecast?latitude=47.42&longitude=10.99"
     until(lambda: pipeline.get(path).status_code == 200)
     assert pipeline.get(path).json()["elevation"] == 2962
+
+
+def test_logs_are_in_files_and_not_in_what_a_person_reads(pipeline: Pipeline) -> None:
+    told = (pipeline.data / "output.txt").read_text()
+    assert '{"time"' not in told
+    written = {file.name for file in (pipeline.data / "simulated" / "logs").iterdir()}
+    services = {"ingest.jsonl", "preprocess.jsonl", "predict.jsonl"}
+    if is_apart := len(set(pipeline.addresses.values())) > 1:
+        assert str(pipeline.data / "simulated" / "logs") in told
+    assert written == {"up.jsonl"} | (services if is_apart else set())

@@ -8,13 +8,21 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
 
 from skyblend.runtime.lifeline import tie
 
 
-def start(module: str, *arguments: str, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    """Start `python -m module arguments` with `environ` on top of ours."""
-    return subprocess.Popen(_command(module, arguments), env={**os.environ, **environ})
+def start(
+    module: str, *arguments: str, environ: Mapping[str, str], output: Path | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start `python -m module arguments` with `environ` on top of ours; what it writes goes to the
+    end of `output`."""
+    with output.open("ab") if output else nullcontext() as file:
+        return subprocess.Popen(
+            _command(module, arguments), env={**os.environ, **environ}, stdout=file, stderr=file
+        )
 
 
 def run(

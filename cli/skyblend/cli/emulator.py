@@ -48,11 +48,14 @@ def start(*, port: int = 0) -> Emulator:
     jar, port = find_jar(), port or _free_port()
     process = child.start("skyblend.cli.emulator", str(jar), str(port), environ={})
     address, end = f"127.0.0.1:{port}", time.monotonic() + _READY_SECONDS
-    while not _answers(address):
-        if process.poll() is not None or time.monotonic() >= end:
-            process.kill()
-            raise Misconfigured(f"the Pub/Sub emulator {jar} did not come up on {address}")
-        time.sleep(_LOOK_SECONDS)
+    try:
+        while not _answers(address):
+            if process.poll() is not None or time.monotonic() >= end:
+                raise Misconfigured(f"the Pub/Sub emulator {jar} did not come up on {address}")
+            time.sleep(_LOOK_SECONDS)
+    except BaseException:
+        process.kill()
+        raise
     return Emulator(process, address)
 
 

@@ -1,8 +1,8 @@
 """`skyblend services`: ingest, preprocess and predict as three processes with one bus.
 
-Ingest and preprocess run behind functions-framework, predict behind granian, as in their images;
-this process keeps the schedule, delivers the bus's messages over HTTP (Pub/Sub's emulator does that
-by itself) and starts again what died.
+Ingest and preprocess run behind functions-framework on gunicorn, predict behind granian, with the
+options of their images; this process keeps the schedule, delivers the bus's messages over HTTP
+(Pub/Sub's emulator does that by itself) and starts again what died. Each writes its log to a file.
 """
 
 import os
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,16 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 0.5
 _STOP_SECONDS = 10.0
+# As in cloudbuild/Dockerfile, but for what needs Linux or is for Cloud Run.
+GUNICORN = (
+    *("--worker-class", "skyblend.runtime.draining.DrainingWorker"),
+    *("--timeout", "0", "--graceful-timeout", "9", "--no-control-socket", "--log-level", "error"),
+)
+GRANIAN = (
+    *("--interface", "wsgi", "--no-ws", "--blocking-threads", "4"),
+    *("--workers-kill-timeout", "9"),
+)
+_THREADS = "8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,7 @@ def services(session: Session, *, realm: str | None, port: int, kind: str) -> No
     from skyblend.cli.local_pubsub import local_pubsub
     from skyblend.cli.simulation import decide, with_simulator
 
+    signal.signal(signal.SIGTERM, _leave)
     wish = realm or session.wish
     with hold(session.data), local_pubsub() if kind == PUBSUB else nullcontext() as pubsub:
         environ = session.environ()
@@ -87,7 +99,7 @@ def services(session: Session, *, realm: str | None, port: int, kind: str) -> No
 
 def run(settings: Settings, *, first_port: int, pubsub: "LocalPubsub | None" = None) -> None:
     """Keep the services running until a signal says stop."""
-    from skyblend.cli.worker import log_to_file
+    from skyblend.cli.log_files import log_file, log_to_file
 
     log_to_file(settings)
     runtime = runtime_for(settings)
@@ -96,16 +108,20 @@ def run(settings: Settings, *, first_port: int, pubsub: "LocalPubsub | None" = N
     endpoint = _endpoints(settings.host, chosen)
     if pubsub:
         pubsub.subscribe(settings, endpoint)
-    running = {one.name: _start(one, settings.environ) for one in chosen}
+    logs = {one.name: log_file(settings, one.name) for one in chosen}
     stop = _stopped_by_signals()
+    running: dict[str, subprocess.Popen[bytes]] = {}
     try:
+        for one in chosen:
+            running[one.name] = _start(one, settings.environ, logs[one.name])
         _announce(settings, chosen, pubsub)
         schedule = _schedule(runtime, endpoint, stop)
         while not stop.wait(_LOOK_SECONDS):
             for one in chosen:
                 if running[one.name].poll() is not None:
-                    click.echo(f"{one.name} ended with {running[one.name].returncode}: again")
-                    running[one.name] = _start(one, settings.environ)
+                    code, log = running[one.name].returncode, logs[one.name]
+                    click.echo(f"{one.name} ended with {code}, {log} may tell why: again")
+                    running[one.name] = _start(one, settings.environ, log)
             if pubsub and pubsub.revive():
                 pubsub.subscribe(settings, endpoint)
                 schedule.repeat_lost()
@@ -123,9 +139,8 @@ def table(host: str, first_port: int) -> tuple[Service, ...]:
             first_port + 2,
             "granian",
             (
-                *("--interface", "wsgi", "--host", host, "--port", str(first_port + 2)),
-                *("--blocking-threads", "4", "--no-ws", "--log-level", "error"),
-                "skyblend.predict.main:app",
+                *(*GRANIAN, "--log-level", "error", "--host", host),
+                *("--port", str(first_port + 2), "skyblend.predict.main:app"),
             ),
         ),
     )
@@ -135,12 +150,13 @@ def _function(name: str, host: str, port: int) -> Service:
     found = find_spec(f"skyblend.{name}.main")
     if found is None or found.origin is None:
         raise ModuleNotFoundError(f"skyblend.{name}.main is not installed")
-    arguments = ("--target", name, "--source", found.origin, "--host", bracketed(host))
-    return Service(name, port, "functions_framework", (*arguments, "--port", str(port)))
+    app = f"functions_framework:create_app({name!r}, {found.origin!r})"
+    bound = ("--threads", _THREADS, "--bind", f"{bracketed(host)}:{port}")
+    return Service(name, port, "gunicorn", (*GUNICORN, *bound, app))
 
 
-def _start(service: Service, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    return child.start(service.module, *service.arguments, environ=environ)
+def _start(service: Service, environ: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    return child.start(service.module, *service.arguments, environ=environ, output=log)
 
 
 def _endpoints(host: str, chosen: tuple[Service, ...]) -> Callable[[str], str]:
@@ -170,6 +186,7 @@ def _announce(
         click.echo(f"{one.name:<12} {address(settings.host, one.port)}")
     if pubsub:
         click.echo(f"{'pubsub':<12} emulator on {pubsub.address}")
+    click.echo(f"{'logs':<12} {settings.root / 'logs'}, a file for each")
     write_running(
         settings.data,
         Running(
@@ -180,6 +197,11 @@ def _announce(
             environ=pubsub.environ(settings.environ) if pubsub else {},
         ),
     )
+
+
+def _leave(number: int, _: object) -> None:
+    """End before all has started: what has started ends with its block."""
+    raise SystemExit(128 + number)
 
 
 def _stopped_by_signals() -> Event:

@@ -3,23 +3,20 @@
 import logging
 import os
 import platform
-from pathlib import Path
 from threading import Event
 
 from skyblend.cli import defaults
 from skyblend.cli.apps import App, apps, router
+from skyblend.cli.log_files import log_to_file
 from skyblend.cli.progress import Progress
 from skyblend.cli.schedule import Schedule
 from skyblend.cli.simulation import with_simulator
-from skyblend.runtime import logs, traces
+from skyblend.runtime import traces
 from skyblend.runtime.bus.post import into_wsgi
 from skyblend.runtime.guards import address
 from skyblend.runtime.lifeline import tie
 from skyblend.runtime.place import Runtime, runtime_for
 from skyblend.runtime.settings import Settings
-
-# A log file that has grown to this is put aside at the next start.
-_LOG_BYTES = 50 * 2**20
 
 
 def load(supervisor: int) -> App:
@@ -44,14 +41,3 @@ def start(runtime: Runtime) -> App:
     url = address(runtime.settings.host, runtime.settings.port)
     Progress(runtime, schedule, address=url).start()
     return app
-
-
-def log_to_file(settings: Settings) -> Path:
-    """Send the logs of this process to DATA/<realm>/logs/up.jsonl; gives the file."""
-    path = settings.root / "logs" / "up.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size > _LOG_BYTES:
-        path.replace(path.with_suffix(".old.jsonl"))
-    stream = path.open("a", buffering=1)
-    logs.configure(settings.log_level, secret_values=settings.secrets(), stream=stream)
-    return path
