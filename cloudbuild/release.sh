@@ -19,15 +19,16 @@ move() { # where traffic and tags go
 smoke() { # URL: it is alive, and reaches its bucket
     for path in /health /ready; do
         # A header on standard input, for arguments can be read by other processes. A new address is refused
-        # for some seconds, until every front end knows it.
+        # for some seconds, until every front end knows it; one that hangs is not waited for until the build ends.
         curl --silent --show-error --fail --output /dev/null --max-time 60 --retry 12 --retry-delay 5 \
-            --retry-all-errors --header @- "$1$path" <<<"Authorization: Bearer $token"
+            --retry-max-time 180 --retry-all-errors --header @- "$1$path" <<<"Authorization: Bearer $token"
         echo "$1$path answers"
     done
 }
 
 back() {
-    trap - ERR
+    ((BASH_SUBSHELL == 0)) || exit 1 # the shell itself sees that its part failed, and goes back once
+    trap - ERR INT TERM
     echo "not released: $image; all traffic of $service goes to $before" >&2
     move --to-revisions="$before=100" --remove-tags="$tag"
     exit 1
@@ -39,7 +40,7 @@ before=$(describe 'status.traffic.percent,status.traffic.revisionName' | awk '$1
 url=$(describe 'status.url' | head -n 1)
 token=$(gcloud auth print-identity-token --impersonate-service-account="$account" --include-email --audiences="$url")
 
-trap back ERR
+trap back ERR INT TERM # a build that is cancelled as well
 gcloud run deploy "$service" --region="$region" --image="$image" --no-traffic --tag="$tag" \
     --no-allow-unauthenticated --quiet
 read -r candidate address < <(describe 'status.traffic.tag,status.traffic.revisionName,status.traffic.url' \

@@ -52,6 +52,19 @@ def test_a_revision_that_never_starts_changes_nothing(tmp_path: Path) -> None:
     assert (done.traffic, done.tags) == ({"old": 100}, {})
 
 
+def test_a_build_that_is_cancelled_after_the_move_goes_back(tmp_path: Path) -> None:
+    done = release(tmp_path, CANCELLED=f"{URL}/health")
+    assert (done.code, done.calls[-1]["traffic"]) == (1, {"new": 100})
+    assert (done.traffic, done.tags) == ({"old": 100}, {})
+
+
+def test_a_candidate_without_an_address_goes_back_once(tmp_path: Path) -> None:
+    done = release(tmp_path, NOT_TOLD="1")
+    assert (done.code, done.calls) == (1, [])
+    assert (done.traffic, done.tags) == ({"old": 100}, {})
+    assert len([command for command in done.commands if "update-traffic" in command]) == 1
+
+
 def test_an_image_without_digest_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
     done = release(tmp_path, image="registry.example/skyblend/ingest:latest")
     assert (done.code, done.commands) == (1, [])

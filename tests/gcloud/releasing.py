@@ -39,6 +39,8 @@ elif told[:3] == ["run", "services", "update-traffic"]:
         state["traffic"] = {{"latest": 100}}
     state["tags"].pop(flags.get("remove-tags"), None)
 elif told[:3] == ["run", "services", "describe"]:
+    if state["tags"] and "NOT_TOLD" in os.environ:
+        sys.exit("the service is not told")
     rows = [
         {{"status.url": "{URL}", "status.traffic.percent": str(percent),
           "status.traffic.revisionName": revision}}
@@ -66,6 +68,8 @@ with open(os.environ["CALLS"], "a") as calls:
     print(json.dumps({{
         "arguments": sys.argv[1:], "header": sys.stdin.read().strip(), "traffic": state["traffic"]
     }}), file=calls)
+if sys.argv[-1] == os.environ.get("CANCELLED"):
+    os.kill(os.getppid(), 15)
 sys.exit(22 if sys.argv[-1] == os.environ.get("FAILS") else 0)
 """
 

@@ -186,6 +186,12 @@ def test_a_dry_run_of_training_tells_the_bytes_of_each_query(cloud: Cloud) -> No
     assert total == "6000 bytes in 6 queries; SKYBLEND_QUERY_LIMIT of each: 21474836480"
 
 
+def test_views_are_refused_where_no_table_keeps_them(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["--data", str(tmp_path), "load", "--views"])
+    assert result.exit_code == 2
+    assert "expected SKYBLEND_TABLES=bigquery" in result.output
+
+
 def test_a_dry_run_of_training_is_refused_where_nothing_is_billed(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["--data", str(tmp_path), "train", "--dry-run"])
     assert result.exit_code == 2

@@ -22,6 +22,8 @@ def load(session: Session, *, views: bool) -> None:
     from skyblend.runtime.tables.bigquery import BigQueryTables
 
     tables = session.reading().tables
+    if views and not isinstance(tables, BigQueryTables):
+        raise click.UsageError("--views: expected SKYBLEND_TABLES=bigquery, which keeps them")
     total = Loaded()
     while True:
         told = tables.load_pending()
@@ -32,7 +34,7 @@ def load(session: Session, *, views: bool) -> None:
         f"{total.rows} rows of {total.objects} record objects loaded, those of {total.removed} "
         f"taken out, {told.left} objects left"
     )
-    if views and isinstance(tables, BigQueryTables):
+    if isinstance(tables, BigQueryTables) and views:
         tables.make_views()
     if told.refused:
         raise click.ClickException("not loaded: " + "; ".join(told.refused))
