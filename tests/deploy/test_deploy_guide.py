@@ -53,7 +53,7 @@ def test_the_settings_of_an_operator_are_accepted(guide: str) -> None:
     text = " ".join(line for line in code(guide) if line.startswith("export SKYBLEND_"))
     given = dict(re.findall(r"(SKYBLEND_\w+)=(\S+)", text))
     values = {name: value.replace("$PROJECT", "p") for name, value in given.items()}
-    settings = Settings.read(values)
+    settings = Settings.read(values, serves=False)
     assert (settings.storage, settings.bus, settings.tables) == ("gcs", "pubsub", "bigquery")
     assert (settings.project, settings.bucket) == ("p", "p-skyblend")
 

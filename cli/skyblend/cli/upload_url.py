@@ -51,11 +51,12 @@ def upload_url(
     resumable: bool,
     account: str,
 ) -> None:
-    """Print a URL that takes one upload of FILE, and the command that sends it.
+    """Print a URL that takes an upload of FILE, and the command that sends it.
 
     Cloud Run takes at most 32 MiB in a request; what is larger goes into the bucket, and from there
     the same way as any upload. Whoever has the URL needs no account, may send at most
-    SKYBLEND_UPLOAD_LIMIT bytes, and can read nothing. The file need not be on this machine.
+    SKYBLEND_UPLOAD_LIMIT bytes, again until it expires, and can read nothing. The file need not be
+    on this machine.
 
     It is signed with the key of a service account, or, as is better, without a key by IAM: --as an
     account that you may impersonate (roles/iam.serviceAccountTokenCreator) and that may write into

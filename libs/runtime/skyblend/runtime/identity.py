@@ -23,7 +23,7 @@ iam   Cloud Run has checked signature, audience and the caller's right to invoke
       Authorization counts. Of it and X-Serverless-Authorization Cloud Run checks the second alone
       where it is there, and hands the other on unseen; and to granian X_Serverless_Authorization,
       which Cloud Run does not look at, is the same. So a request that changes something and bears
-      that name in either spelling is refused.
+      that name in either spelling is refused; gunicorn drops the second before we see it.
 """
 
 import hashlib

@@ -1,4 +1,5 @@
-"""Signed URLs: whoever has one may upload one file of a bounded size to one name for a while."""
+"""Signed URLs: whoever has one may upload a file of a bounded size to one name, as often as they
+like until it expires; what was taken over meanwhile is not touched by it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
