@@ -21,7 +21,7 @@ from skyblend.ingest.uploads import BadUpload, store
 from skyblend.protos.v1.records_pb2 import Upload
 from skyblend.runtime import names
 from skyblend.runtime.bus.push import decode
-from skyblend.runtime.storage import Absent
+from skyblend.runtime.storage import Absent, StorageError
 from skyblend.runtime.storage.finalized import Finalized
 from skyblend.runtime.storage.folder import FolderStorage
 from skyblend.runtime.storage.gcs import GcsStorage
@@ -193,6 +193,24 @@ def test_an_arrival_that_is_written_again_is_waited_for_again(arrivals):
         arrive(arrivals, b"%d" % number)
         adopt_left(arrivals, NOON + number * LOOK)
     assert listed(arrivals, names.ARRIVALS) == [ARRIVED]
+
+
+class Failing(MemoryStorage):
+    """Cannot open one object."""
+
+    def open(self, name):
+        if name == "uploads/0/broken.csv":
+            raise StorageError(name, "no bytes")
+        return super().open(name)
+
+
+def test_an_arrival_that_fails_stands_in_nobodys_way(runtime):
+    runtime = replace(runtime, storage=Failing())
+    arrive(runtime, name="uploads/0/broken.csv")
+    arrive(runtime, b"another")
+    for number in range(2):
+        adopt_left(runtime, NOON + number * LOOK)
+    assert listed(runtime, names.ARRIVALS) == ["uploads/0/broken.csv"]
 
 
 def test_what_was_refused_stands_in_nobodys_way(arrivals):

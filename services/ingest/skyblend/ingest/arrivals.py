@@ -89,7 +89,8 @@ def adopt_left(runtime: Runtime, now: datetime) -> None:
                 adopt(runtime, arrival, now=now)
             except (StorageError, OSError):
                 _LOG.exception("%s is not taken over now", arrival.name)
-            return
+            else:
+                return
 
 
 def _left(runtime: Runtime, now: datetime) -> list[Finalized]:
