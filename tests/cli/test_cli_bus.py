@@ -96,3 +96,9 @@ def test_a_changed_ledger_is_told(runtime: Runtime, run: Run) -> None:
     unsound = run("ledger", "verify")
     assert unsound.exit_code == 1
     assert unsound.output.splitlines()[0] == f"{name}: its bytes are not those that were written"
+
+
+def test_a_dead_letter_is_one_line_whatever_is_in_it(runtime: Runtime, run: Run) -> None:
+    id_ = _given_up(runtime, RecordsReady(object="raw/x\n\x1b[31mred"))
+    line = f"{id_}  RecordsReady  raw/x??[31mred  answer 503\n"
+    assert run("dead-letters", "list").output == line

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from threading import Barrier, BrokenBarrierError, Thread
+from threading import Barrier, BrokenBarrierError, Event, Thread
 
 import pytest
 from flask import Flask, Response, request
@@ -316,6 +316,36 @@ def test_tasks_of_one_source_at_once_ask_it_no_more_than_a_tick_would(
         reports = list(pool.map(lambda event: collecting(event, clock=lambda: NOON), forecasts))
     assert crowded == []
     assert sum(report.answers for report in reports) == 26  # 51 places, two a call
+
+
+def test_a_task_that_finds_no_turn_stays_due(runtime, tick, fake, provider):
+    """The request that waits for a turn would end without an answer."""
+    tick()
+    first, second, *_ = [one for one in on_the_bus(runtime) if one.endpoint == "forecast"]
+    collecting = partial(collect_task, runtime, sources={"fake": fake}, http=provider)
+    asked, go_on = Event(), Event()
+
+    def wait(url, params):
+        asked.set()
+        assert go_on.wait(30)
+
+    provider.fail = wait
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(collecting, first, clock=lambda: NOON)
+        assert asked.wait(30)
+        assert collecting(second, clock=lambda: NOON, turn_seconds=0.01).objects == ()
+        go_on.set()
+        assert len(slow.result().objects) == 1
+    provider.fail = lambda url, params: None
+    assert len(collecting(second, clock=lambda: NOON).objects) == 1
+
+
+def test_a_task_of_a_time_that_cannot_be_is_no_trouble(runtime, tick, fake, provider):
+    tick()
+    event = next(one for one in on_the_bus(runtime) if one.endpoint == "forecast")
+    event.tick.FromJsonString("9999-12-31T23:59:59Z")
+    report = collect_task(runtime, event, sources={"fake": fake}, http=provider, clock=lambda: NOON)
+    assert report.failures == ()
 
 
 def test_what_a_provider_gave_of_a_task_is_stored_and_the_rest_comes_again(

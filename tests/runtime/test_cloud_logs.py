@@ -203,6 +203,8 @@ logging.getLogger("_granian").warning("Killing worker-%d", 1)
         ({"traceparent": f"00-{'0' * 32}-{SPAN}-01"}, ("", "", False)),
         ({"traceparent": "00-<script>-01", "X-Cloud-Trace-Context": "x/y"}, ("", "", False)),
         ({"X-Trace": "a" * 100}, ("a" * 64, "", False)),
+        ({"X-Trace": "a\x1b[31m"}, ("", "", False)),
+        ({"X-Trace": "\ud800"}, ("", "", False)),
         ({}, ("", "", False)),
     ],
 )

@@ -32,7 +32,7 @@ def list_letters(session: Session) -> None:
     """Show what was given up, a line each, oldest first: id, type, what it is about, and why."""
     for letter in session.reading().bus.dead_letters():
         about = next(iter(_told(letter)["event"].values()), "")
-        click.echo(f"{letter.id}  {letter.type}  {about}  {letter.reason}")
+        click.echo(_one_line(f"{letter.id}  {letter.type}  {about}  {letter.reason}"))
 
 
 @dead_letters.command("show")
@@ -60,11 +60,14 @@ def replay_letters(session: Session, letter_id: str | None, *, every: bool) -> N
 
     runtime = session.reading()
     bus = runtime.bus
-    ids = bus.replay_all([one.id for one in bus.dead_letters()] if every else [letter_id or ""])
+    asked = [one.id for one in bus.dead_letters()] if every else [letter_id or ""]
+    ids = bus.replay_all(asked)
     if letter_id is not None and not ids:
         raise _absent(letter_id)
     if is_elsewhere(bus):
         click.echo(f"{len(ids)} published again: Pub/Sub delivers them")
+        if len(ids) < len(asked):
+            click.echo(f"{len(asked) - len(ids)} were not to be had in this moment: try again")
         return
     settle_events(session, runtime, ids)
     left = _left(local(bus), ids)
@@ -84,6 +87,11 @@ def _letter(bus: "Bus", letter_id: str) -> "DeadLetter":
         if one.id == letter_id:
             return one
     raise _absent(letter_id)
+
+
+def _one_line(text: str) -> str:
+    """The text without what moves a terminal's cursor or changes its colours."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _absent(letter_id: str) -> click.ClickException:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 LONGEST = 64  # characters of a trace id of somebody's own making
+_OWN = re.compile(r"[ -~]*")
 _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _W3C = re.compile(r"[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})")
 _GOOGLE = re.compile(r"((?!0{32})[0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=([0-9]))?")
@@ -41,11 +42,12 @@ def new_trace() -> str:
 
 
 def parse(text: str) -> Context:
-    """What `carried` gave, or a bare id, of which the first LONGEST characters count."""
+    """What `carried` gave, or a bare id, of which the first LONGEST characters count; it goes into
+    logs and on with messages, so it is printable ASCII or nothing."""
     if found := _W3C.fullmatch(text.strip()):
         trace, span, flags = found.groups()
         return Context(trace, span, bool(int(flags, 16) & 1))
-    return Context(text[:LONGEST])
+    return Context(text[:LONGEST] if _OWN.fullmatch(text) else "")
 
 
 def of_request(header: Callable[[str], str | None]) -> Context:

@@ -11,7 +11,7 @@ from skyblend.protos.v1.events_pb2 import RawStored
 from skyblend.protos.v1.records_pb2 import Upload
 from skyblend.runtime import names
 from skyblend.runtime.place import Runtime
-from skyblend.runtime.publishing import publish
+from skyblend.runtime.publishing import publish, publish_all
 from skyblend.runtime.raw import Damaged
 from skyblend.runtime.settings import GCS
 from skyblend.runtime.storage import Absent, Storage, update
@@ -19,6 +19,7 @@ from skyblend.sources.registry import SOURCES
 
 EVERY = timedelta(minutes=3)
 EVERY_IN_CLOUD = timedelta(minutes=10)  # where each listing is paid for
+_AT_ONCE = 100  # announced in one go; after an outage there are many
 _MOST_DAYS = 400  # whose slots are looked through after a long rest
 
 
@@ -56,8 +57,9 @@ def reannounce(
         return json.dumps({"at": now.isoformat(), "left": left}).encode()
 
     update(runtime.storage, names.ANNOUNCED, change)
-    for name in due:
-        announce(runtime, _event(runtime.storage, name))
+    for start in range(0, len(due), _AT_ONCE):
+        some = due[start : start + _AT_ONCE]
+        publish_all(runtime.bus, [_event(runtime.storage, name) for name in some])
     return due
 
 

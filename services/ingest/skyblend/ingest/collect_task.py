@@ -5,10 +5,9 @@ stores it and however often it comes: one that is done fetches nothing.
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
-from functools import cache
 from threading import Lock
 
 from skyblend.ingest import fan_out
@@ -24,7 +23,9 @@ from skyblend.runtime.traces import span
 from skyblend.sources.contract import Schedule, Source
 from skyblend.sources.registry import SOURCES
 
+TURN_SECONDS = 240.0  # that a task waits for those of its source before it
 _LOG = logging.getLogger(__name__)
+_TURNS: dict[str, Lock] = {}
 
 
 class UnknownTask(ValueError):
@@ -38,6 +39,7 @@ def collect_task(
     sources: Mapping[str, Source] = SOURCES,
     http: Http | None = None,
     clock: Callable[[], datetime] = utc_now,
+    turn_seconds: float = TURN_SECONDS,
 ) -> SourceReport:
     """Collect one task. What a provider does not give now stays due and comes with a later tick, as
     does all of one that asked for patience. Raises UnknownTask, and StorageError where a repeat
@@ -50,19 +52,29 @@ def collect_task(
     with (
         trace(),
         span("collect task", kind="consumer", source=source.name, endpoint=event.endpoint),
-        _turn(source.name),
+        _turn(source.name, turn_seconds) as is_ours,
         nullcontext(http) if http else closing(session(runtime.settings)) as asked,
     ):
         collecting = Collecting(Tick(runtime, tick, asked, clock, current().carried()), source)
+        if not is_ours:
+            _LOG.warning("a task of %s found no turn in %.0f s", source.name, turn_seconds)
+            return collecting.run_one([])
         due = collecting.due_of(schedule, _places(runtime, event))
         return collecting.run_one(due)
 
 
-@cache
-def _turn(source: str) -> Lock:
+@contextmanager
+def _turn(source: str, seconds: float) -> Iterator[bool]:
     """Tasks of one source take turns in a process, so that the calls to it at a time, its failures
-    and its seconds are bounded as in a tick; who waits finds what was learnt meanwhile."""
-    return Lock()
+    and its seconds are bounded as in a tick; who waits finds what was learnt meanwhile. False for
+    one that waited so long: with more its request could not end in time. It stays due."""
+    lock = _TURNS.setdefault(source, Lock())
+    is_ours = lock.acquire(timeout=seconds)
+    try:
+        yield is_ours
+    finally:
+        if is_ours:
+            lock.release()
 
 
 def _schedule(event: CollectTask, sources: Mapping[str, Source]) -> tuple[Source, Schedule]:
@@ -95,7 +107,7 @@ def _is_superseded(
     if schedule.every is None:
         return False
     slot = cut(tick, schedule.every)
-    if now < slot + schedule.every:
+    if now - slot < schedule.every:
         return False
     away = fan_out.underway(runtime.storage, event.source, now=now)
     return any(

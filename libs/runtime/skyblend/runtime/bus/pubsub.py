@@ -5,6 +5,7 @@ Clients are made at their first use. PUBSUB_EMULATOR_HOST sends them to Google's
 """
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,12 +16,13 @@ from skyblend.runtime.bus.push import attributes, content, event_type
 
 if TYPE_CHECKING:
     from google.cloud.pubsub_v1 import PublisherClient  # type: ignore[import-untyped]
-    from skyblend.runtime.bus.given_up import GivenUp
+    from skyblend.runtime.bus.given_up import GivenUp, Letter
 
 # ruff: noqa: PLC0415 - gRPC costs half a second to import; only who publishes pays it
 PUBLISH_SECONDS = 25.0  # with all repeats: below the time-out of whoever waits for our answer
 _CALL_SECONDS = 10.0
 _SLACK_SECONDS = 5.0
+_AT_ONCE = 200  # dead letters that are published again before they are acknowledged
 
 
 class PubsubBus:
@@ -62,11 +64,14 @@ class PubsubBus:
         """Publish these dead letters again, to the topics that they came from; gives the ids of
         those that were there. A letter is acknowledged after that, so a crash in between repeats
         it and loses nothing."""
+        wanted = set(ids)
         with _trouble("the dead letters cannot be replayed"), self._given_up().held() as letters:
-            chosen = [one for one in letters if one.ids & set(ids)]
-            self._send([(one.topic, one.data, one.attributes) for one in chosen])
-            self._given_up().acknowledge(chosen)
-            return [id_ for id_ in ids if any(id_ in one.ids for one in chosen)]
+            chosen = [one for one in letters if one.ids & wanted]
+            for some in _pieces(chosen):
+                self._send([(one.topic, one.data, one.attributes) for one in some])
+                self._given_up().acknowledge(some)
+            there = frozenset[str]().union(*(one.ids for one in chosen))
+            return [id_ for id_ in ids if id_ in there]
 
     def close(self) -> None:
         with self._lock:
@@ -88,7 +93,8 @@ class PubsubBus:
                 client.publish(client.topic_path(self.project, topic), data, **named)
                 for topic, data, named in outgoing
             ]
-            return [one.result(timeout=self._seconds + _SLACK_SECONDS) for one in futures]
+            end = time.monotonic() + self._seconds + _SLACK_SECONDS
+            return [one.result(timeout=max(0.0, end - time.monotonic())) for one in futures]
 
     def _publisher(self) -> "PublisherClient":
         with self._lock:
@@ -101,6 +107,12 @@ class PubsubBus:
         with self._lock:
             self._letters = self._letters or GivenUp(self.project, prefix=self.prefix)
             return self._letters
+
+
+def _pieces(chosen: "list[Letter]") -> "Iterator[list[Letter]]":
+    """So few that they are published while their leases last."""
+    for start in range(0, len(chosen), _AT_ONCE):
+        yield chosen[start : start + _AT_ONCE]
 
 
 def _publisher(seconds: float) -> "PublisherClient":
