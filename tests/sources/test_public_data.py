@@ -1,6 +1,7 @@
 """The SQL for Google's public data sets, parsed in BigQuery's dialect and run on small tables in
 DuckDB after sqlglot's translation."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,35 +12,33 @@ from skyblend.sources.public_data import DATA_SETS, Statement, history, stations
 from skyblend.sources.tidy_layout import OBSERVATIONS, layout_of
 
 GSOD_DAY = (
-    "stn VARCHAR, wban VARCHAR, date DATE, max DOUBLE, min DOUBLE, prcp DOUBLE, flag_prcp VARCHAR,"
-    " _TABLE_SUFFIX VARCHAR"
+    "stn VARCHAR, wban VARCHAR, date DATE, max DOUBLE, min DOUBLE, prcp DOUBLE, flag_prcp VARCHAR"
 )
 GSOD_STATION = "usaf VARCHAR, wban VARCHAR, name VARCHAR, lat DOUBLE, lon DOUBLE, elev VARCHAR"
-GHCN_DAY = (
-    "id VARCHAR, date DATE, element VARCHAR, value DOUBLE, qflag VARCHAR, _TABLE_SUFFIX VARCHAR"
-)
+GHCN_DAY = "id VARCHAR, date DATE, element VARCHAR, value DOUBLE, qflag VARCHAR"
 GHCN_STATION = "id VARCHAR, name VARCHAR, latitude DOUBLE, longitude DOUBLE, elevation DOUBLE"
-TABLES = {
-    "bigquery-public-data.noaa_gsod.gsod*": "gsod_day",
-    "bigquery-public-data.noaa_gsod.stations": "gsod_station",
-    "bigquery-public-data.ghcn_d.ghcnd_*": "ghcn_day",
-    "bigquery-public-data.ghcn_d.ghcnd_stations": "ghcn_station",
-}
+NAME = re.compile(r"`bigquery-public-data\.\w+\.(\w+)`")
 
 
-def run(statement: Statement, **tables: tuple[str, list[tuple[Any, ...]]]) -> list[dict[str, Any]]:
-    """The rows of a statement over the given tables (columns, rows)."""
-    sql = statement.sql
-    for name, local in TABLES.items():
-        sql = sql.replace(f"`{name}`", local)
+def run(
+    statement: Statement, *, days: str, rows: list[tuple[Any, ...]], stations: str, station: Any
+) -> list[dict[str, Any]]:
+    """The rows of a statement over a table of stations with one row, and tables of days of the
+    years that it names; the last item of each row is its year."""
+    (translated,) = sqlglot.transpile(
+        NAME.sub(r"\1", statement.sql), read="bigquery", write="duckdb"
+    )
     with duckdb.connect() as database:
         database.execute("SET TimeZone = 'UTC'")
-        for name, (columns, rows) in tables.items():
-            database.execute(f"CREATE TABLE {name} ({columns})")
-            database.executemany(
-                f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows
+        for name in set(NAME.findall(statement.sql)):
+            year = name[-4:]
+            chosen = (
+                [row[:-1] for row in rows if row[-1] == year] if year.isdecimal() else [station]
             )
-        (translated,) = sqlglot.transpile(sql, read="bigquery", write="duckdb")
+            columns = days if year.isdecimal() else stations
+            database.execute(f"CREATE TABLE {name} ({columns})")
+            for row in chosen:
+                database.execute(f"INSERT INTO {name} VALUES ({', '.join('?' * len(row))})", row)
         found = database.sql(translated, params=dict(statement.parameters))
         return found.to_arrow_table().to_pylist()
 
@@ -47,8 +46,10 @@ def run(statement: Statement, **tables: tuple[str, list[tuple[Any, ...]]]) -> li
 def gsod(*days: tuple[Any, ...]) -> list[dict[str, Any]]:
     return run(
         history("gsod", ["103840-99999"], first_year=2020, last_year=2021),
-        gsod_day=(GSOD_DAY, list(days)),
-        gsod_station=(GSOD_STATION, [("103840", "99999", "BERLIN", 52.47, 13.4, "+0048.0")]),
+        days=GSOD_DAY,
+        rows=list(days),
+        stations=GSOD_STATION,
+        station=("103840", "99999", "BERLIN", 52.47, 13.4, "+0048.0"),
     )
 
 
@@ -102,15 +103,15 @@ def test_only_the_years_and_stations_that_are_asked_for() -> None:
 def ghcn(*days: tuple[Any, ...], longitude: float = 13.4) -> list[dict[str, Any]]:
     return run(
         history("ghcn_d", ["GME00111445"], first_year=2020, last_year=2020),
-        ghcn_day=(GHCN_DAY, list(days)),
-        ghcn_station=(GHCN_STATION, [("GME00111445", "BERLIN", 52.46, longitude, 51.0)]),
+        days=GHCN_DAY,
+        rows=list(days),
+        stations=GHCN_STATION,
+        station=("GME00111445", "BERLIN", 52.46, longitude, 51.0),
     )
 
 
-def element(
-    name: str, value: float, quality: str | None = None, suffix: str = "2020"
-) -> tuple[Any, ...]:
-    return "GME00111445", "2020-07-01", name, value, quality, suffix
+def element(name: str, value: float, quality: str | None = None) -> tuple[Any, ...]:
+    return "GME00111445", "2020-07-01", name, value, quality, "2020"
 
 
 def test_the_elements_of_a_day_of_ghcn_become_one_row() -> None:
@@ -136,10 +137,9 @@ def test_what_failed_the_checks_of_ghcn_is_left_out() -> None:
     assert [row["precipitation_sum"] for row in rows] == [None]
 
 
-def test_the_lookup_tables_of_ghcn_are_not_read_as_years() -> None:
-    assert ghcn(element("TMAX", 1.0, suffix="stations"), element("TMAX", 2.0))[0][
-        "temperature_2m_max"
-    ] == pytest.approx(0.2)
+def test_each_year_is_named_and_nothing_else() -> None:
+    found = NAME.findall(history("ghcn_d", ["x"], first_year=1999, last_year=2001).sql)
+    assert found == ["ghcnd_1999", "ghcnd_2000", "ghcnd_2001", "ghcnd_stations"]
 
 
 @pytest.mark.parametrize("data_set", DATA_SETS)

@@ -4,7 +4,8 @@ observations.
     gsod      `noaa_gsod`: daily summaries, days in UTC
     ghcn_d    `ghcn_d`: daily values that passed GHCN's own checks, days of the station's own time
 
-Both name only the years and columns that are needed, since BigQuery charges for what is named. The
+Both name only the years and columns that are needed, since BigQuery charges for what is named; each
+year is a table, named as it is, since a wildcard may match tables of other shapes as well. The
 shapes of the tables are those of section 5 of NOAA's documents; the sentinels 9999.9 and 99.99 are
 missing values there.
 """
@@ -41,11 +42,10 @@ SELECT
   ROUND((NULLIF(day.min, 9999.9) - 32) * 5 / 9, 2) AS temperature_2m_min,
   CASE WHEN day.flag_prcp IN ('D', 'F', 'G') THEN ROUND(NULLIF(day.prcp, 99.99) * 25.4, 2) END
     AS precipitation_sum
-FROM `bigquery-public-data.noaa_gsod.gsod*` AS day
+FROM ({days}) AS day
 JOIN `bigquery-public-data.noaa_gsod.stations` AS station
   ON station.usaf = day.stn AND station.wban = day.wban
-WHERE day._TABLE_SUFFIX BETWEEN @first_year AND @last_year
-  AND CONCAT(day.stn, '-', day.wban) IN UNNEST(@stations)
+WHERE CONCAT(day.stn, '-', day.wban) IN UNNEST(@stations)
 ORDER BY place_id, observed_at
 """
 
@@ -68,11 +68,9 @@ SELECT
   MAX(CASE WHEN day.element = 'TMAX' THEN day.value / 10 END) AS temperature_2m_max,
   MAX(CASE WHEN day.element = 'TMIN' THEN day.value / 10 END) AS temperature_2m_min,
   MAX(CASE WHEN day.element = 'PRCP' THEN day.value / 10 END) AS precipitation_sum
-FROM `bigquery-public-data.ghcn_d.ghcnd_*` AS day
+FROM ({days}) AS day
 JOIN `bigquery-public-data.ghcn_d.ghcnd_stations` AS station ON station.id = day.id
-WHERE REGEXP_CONTAINS(day._TABLE_SUFFIX, '^[0-9]{4}$')
-  AND day._TABLE_SUFFIX BETWEEN @first_year AND @last_year
-  AND day.id IN UNNEST(@stations)
+WHERE day.id IN UNNEST(@stations)
   AND day.element IN ('TMAX', 'TMIN', 'PRCP')
   AND COALESCE(day.qflag, '') = ''
   AND day.value != -9999
@@ -111,6 +109,15 @@ _STATIONS = {
     },
 }
 _HISTORY = {"gsod": _GSOD, "ghcn_d": _GHCN}
+_YEAR = {
+    "gsod": (
+        "SELECT stn, wban, date, max, min, prcp, flag_prcp"
+        " FROM `bigquery-public-data.noaa_gsod.gsod{year}`"
+    ),
+    "ghcn_d": (
+        "SELECT id, date, element, value, qflag FROM `bigquery-public-data.ghcn_d.ghcnd_{year}`"
+    ),
+}
 DATA_SETS = tuple(_HISTORY)
 
 
@@ -125,12 +132,9 @@ def history(
         raise ValueError(
             f"years: expected a range from {FIRST_YEAR[data_set]} on, got {first_year}-{last_year}"
         )
-    given: dict[str, Parameter] = {
-        "stations": list(stations),
-        "first_year": f"{first_year:04d}",
-        "last_year": f"{last_year:04d}",
-    }
-    return Statement(_HISTORY[data_set], given)
+    years = range(first_year, last_year + 1)
+    days = " UNION ALL ".join(_YEAR[data_set].format(year=year) for year in years)
+    return Statement(_HISTORY[data_set].format(days=days), {"stations": list(stations)})
 
 
 def stations_near(
