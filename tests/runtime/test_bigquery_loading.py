@@ -30,7 +30,7 @@ A, B = [1.0, 2.0], [3.0]
 FORECASTS = schema.kinds()[0]
 PROVE = bool(os.environ.get("SKYBLEND_PROVE"))
 PLACES = 2000 if PROVE else 100  # in which a record object is damaged
-STEP = 1 if PROVE else 9
+STEP = 1 if PROVE else 14
 DAY = f"{names.FORECASTS}2026-11-20/"
 
 
@@ -441,7 +441,7 @@ def mortal_loading(bucket: Bucket, last: int, *, after: bool) -> Loading:
 def test_a_kill_at_any_call_is_mended_by_the_next_run(
     bucket: Bucket, server: BigQueryServer, after: bool
 ) -> None:
-    """One object is new, one is replaced, one goes; a third of the calls, all of them in a
+    """One object is new, one is replaced, one goes; a few of the calls, all of them in a
     proof."""
     new: list[tuple[str, float]] = []
     for last in range(1, 200, STEP):

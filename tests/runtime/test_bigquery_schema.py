@@ -1,7 +1,7 @@
 """The schemas of the tables in BigQuery: derived, kept current for Terraform, and only added to."""
 
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -23,13 +23,19 @@ def test_terraforms_schemas_are_those_of_the_records(kind: Kind) -> None:
     )
 
 
-def test_the_command_prints_a_schema() -> None:
-    command = [sys.executable, "-m", "skyblend.runtime.tables.bigquery"]
-    done = subprocess.run([*command, "forecasts"], capture_output=True, text=True, check=True)
-    assert [field["name"] for field in json.loads(done.stdout)] == columns.forecasts().names
-    refused = subprocess.run([*command, "rows"], capture_output=True, text=True, check=False)
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr == "expected one of forecasts, observations, got ['rows']\n"
+def test_the_command_prints_a_schema(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(table: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["bigquery", table])
+        runpy.run_module("skyblend.runtime.tables.bigquery", run_name="__main__")
+
+    run("forecasts")
+    printed = json.loads(capsys.readouterr().out)
+    assert [field["name"] for field in printed] == columns.forecasts().names
+    with pytest.raises(SystemExit, match=r"expected one of forecasts, .*, got \['rows'\]"):
+        run("rows")
+    assert capsys.readouterr().out == ""
 
 
 def test_each_kind_of_column_has_its_type() -> None:

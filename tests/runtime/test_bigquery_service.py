@@ -116,7 +116,7 @@ def test_what_cannot_be_read_yet_is_not_counted_as_unchanged(cloud: Cloud) -> No
 
 def test_no_files_are_merged_where_none_are_read(cloud: Cloud) -> None:
     for number in range(12):
-        cloud.upload(FORECASTS.replace("1.25", f"{number}"))
+        cloud.runtime.storage.write(f"{names.FORECASTS}2026-11-20/{number}.parquet", b"")
     cloud.calls.clear()
     assert compact_closed_days(cloud.runtime, now=NOW + timedelta(days=2)) == 0
     assert cloud.calls == []

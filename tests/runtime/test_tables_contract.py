@@ -95,6 +95,18 @@ def filled_duck(root: Path) -> FilledFolder:
     return FilledFolder(storage, DuckTables(storage, memory="256MB", threads=1))
 
 
+@pytest.fixture(scope="module")
+def duck(tmp_path_factory: pytest.TempPathFactory) -> FilledFolder:
+    """One database for all examples of a test, which take their files away again: see `emptied`."""
+    return filled_duck(tmp_path_factory.mktemp("examples"))
+
+
+def emptied(filled: FilledFolder) -> FilledFolder:
+    for listed in list(filled.storage.list("records/")):
+        filled.storage.delete(listed.name)
+    return filled
+
+
 def filled_memory() -> FilledFolder:
     storage = MemoryStorage()
     return FilledFolder(storage, MemoryTables(storage))
@@ -228,8 +240,10 @@ def test_filters(filled: Filled) -> None:
     )
 
     def known(**asked: Any) -> list[datetime]:
-        return rows(filled.tables.forecasts(Query(**asked)), "known_at")
+        query = Query(**{"variables": ("temperature_2m", "temperature_2m_max")} | asked)
+        return rows(filled.tables.forecasts(query), "known_at")
 
+    assert rows(filled.tables.forecasts(Query()), "known_at") == known()
     assert known() == [at(1), at(2), at(3), at(4), at(5)]
     assert known(sources=("y",)) == [at(2)]
     assert known(sources=("x", "y"), places=("Zürich'; --", "Q")) == [at(3)]
@@ -284,7 +298,7 @@ def test_what_is_removed_is_read_no_more_and_what_is_replaced_is_read_anew(fille
 
 def test_a_file_that_is_replaced_again_and_again_is_never_read_stale(tmp_path: Path) -> None:
     filled = filled_duck(tmp_path)
-    for number in range(20):
+    for number in range(200 if PROVE else 10):
         filled.numbers = count()
         stored = [forecast(1, f"raw/{i}", temperature_2m=number, place_id=f"{i}") for i in range(9)]
         filled.put(stored[: 1 + number % 9])
@@ -309,10 +323,10 @@ HISTORY = st.lists(
 )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=200 if PROVE else 8, deadline=None)
 @given(history=HISTORY, data=st.data())
 def test_the_order_of_arrival_changes_nothing(
-    tmp_path_factory: pytest.TempPathFactory, history: list[Any], data: st.DataObject
+    duck: FilledFolder, history: list[Any], data: st.DataObject
 ) -> None:
     """Any order of files gives what a plain reading of the definition gives."""
     stored = [
@@ -320,15 +334,15 @@ def test_the_order_of_arrival_changes_nothing(
                     dew_point_2m=d)
         for number, (known, received, t, d) in enumerate(history)
     ]  # fmt: skip
-    filled = filled_duck(tmp_path_factory.mktemp("order"))
+    filled, told = emptied(duck), ("temperature_2m", "dew_point_2m")
     for row in data.draw(st.permutations(stored)):
         filled.put(observations=[row])
     for as_of in (None, at(1)):
         versions, current = by_definition(stored, as_of)
-        table = filled.tables.observations(Query(view=VERSIONS, as_of=as_of))
+        table = filled.tables.observations(Query(variables=told, view=VERSIONS, as_of=as_of))
         found = sorted(table.to_pylist(), key=lambda r: (r["known_at"], r["received_at"], r["raw"]))
         assert [row["raw"] for row in found] == versions
-        latest = filled.tables.observations(Query(as_of=as_of)).to_pylist()
+        latest = filled.tables.observations(Query(variables=told, as_of=as_of)).to_pylist()
         assert [(r["temperature_2m"], r["dew_point_2m"], r["raw"]) for r in latest] == current
 
 
@@ -381,15 +395,16 @@ ASKED = st.builds(
 )
 
 
-@settings(max_examples=300 if PROVE else 15, deadline=None)
+@settings(max_examples=300 if PROVE else 8, deadline=None)
 @given(
     stored=st.lists(st.fixed_dictionaries(PARTS | TOLD), max_size=9),
     queries=st.lists(ASKED, min_size=1, max_size=4),
 )
 def test_duckdb_answers_what_the_definition_says(
-    tmp_path_factory: pytest.TempPathFactory, stored: list[Row], queries: list[Query]
+    duck: FilledFolder, stored: list[Row], queries: list[Query]
 ) -> None:
-    duck, memory = filled_duck(tmp_path_factory.mktemp("any")), filled_memory()
+    memory = filled_memory()
+    emptied(duck)
     for row in stored:
         for filled in (duck, memory):
             filled.put([forecast(**row)])
@@ -400,12 +415,13 @@ def test_duckdb_answers_what_the_definition_says(
         assert sorted(map(str, ours.to_pylist())) == sorted(map(str, expected.to_pylist()))
 
 
-def test_every_order_of_three_files(tmp_path: Path) -> None:
+def test_every_order_of_three_files(duck: FilledFolder) -> None:
     stored = [forecast(k, f"raw/{k}", temperature_2m=v) for k, v in ((1, 5.0), (2, 6.0), (3, 5.0))]
     answers = []
-    for number, order in enumerate(permutations(stored)):
-        filled = filled_duck(tmp_path / str(number))
+    for order in permutations(stored):
+        filled = emptied(duck)
         for row in order:
             filled.put([row])
-        answers.append(rows(filled.tables.forecasts(Query(view=VERSIONS)), "raw"))
+        query = Query(variables=TEMPERATURE, view=VERSIONS)
+        answers.append(rows(filled.tables.forecasts(query), "raw"))
     assert answers == [["raw/1", "raw/2", "raw/3"]] * 6
