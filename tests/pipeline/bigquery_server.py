@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any, cast
 
 import duckdb
@@ -41,6 +43,17 @@ class Refused(Exception):
         self.status, self.reason, self.message = status, reason, message
 
 
+_NUMBERS = count()
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """The database of all servers, each in a schema of its own: another takes long to make."""
+    made = duckdb.connect(":memory:")
+    made.execute("SET GLOBAL TimeZone = 'UTC'")
+    return made
+
+
 class BigQueryServer:
     """The data of one project with one data set; `objects` gives the bytes of gs:// addresses."""
 
@@ -55,8 +68,15 @@ class BigQueryServer:
         self.bytes = 10 << 20  # that any statement would read
         self.url = ""
         self._lock = threading.Lock()
-        self._database = duckdb.connect(":memory:")
-        self._database.execute("SET TimeZone = 'UTC'")
+        self._database = _database().cursor()
+        self._schema = f"server_{next(_NUMBERS)}"
+        for statement in (f"CREATE SCHEMA {self._schema}", f"USE {self._schema}"):
+            self._database.execute(statement)
+
+    def close(self) -> None:
+        self._database.execute("USE main")
+        self._database.execute(f"DROP SCHEMA {self._schema} CASCADE")
+        self._database.close()
 
     def rows(self, table: str, columns: str = "raw, temperature_2m") -> list[Any]:
         with self._lock:
@@ -218,6 +238,8 @@ def _value(parameter: Resource) -> object:
 
 class _Handler(BaseHTTPRequestHandler):
     bigquery: BigQueryServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def _respond(self) -> None:
         path = self.path.partition("?")[0].removeprefix("/bigquery/v2/projects/p/").split("/")
@@ -260,3 +282,4 @@ def serving(objects: Callable[[str], bytes]) -> Iterator[BigQueryServer]:
         server.shutdown()
         server.server_close()
         thread.join()
+        bigquery.close()
