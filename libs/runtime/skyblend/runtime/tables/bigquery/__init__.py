@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from skyblend.runtime.settings import Settings
 from skyblend.runtime.storage import Storage
-from skyblend.runtime.tables import Loaded, Query
+from skyblend.runtime.tables import Loaded, Query, TablesError
 from skyblend.runtime.tables.bigquery import tables, views
 from skyblend.runtime.tables.bigquery.connection import Connection
 from skyblend.runtime.tables.bigquery.loading import Loading
@@ -65,9 +65,15 @@ class BigQueryTables:
         note(self._storage, object_name, removed=True)
 
     def load_pending(self) -> Loaded:
-        found = Loaded()
+        """One table's trouble is raised when the other one is loaded."""
+        found, troubles = Loaded(), list[str]()
         for kind in (self._forecasts, self._observations):
-            found += Loading(self.connection, self._storage, kind).run()
+            try:
+                found += Loading(self.connection, self._storage, kind).run()
+            except TablesError as error:
+                troubles.append(str(error))
+        if troubles:
+            raise TablesError("; ".join(troubles))
         return found
 
     def make_views(self) -> None:
