@@ -215,6 +215,8 @@ def test_trouble_is_no_acknowledgement(place: Place, status: int) -> None:
 
 
 def test_after_five_answers_it_is_a_dead_letter_and_others_go_on(place: Place) -> None:
+    if isinstance(place, PubsubPlace) and not IS_FULL:
+        pytest.skip("takes 6 s with Pub/Sub's emulator: make prove")
     came: list[str] = []
 
     def endpoint(path: str, push: Push, headers: Mapping[str, str]) -> int:

@@ -32,7 +32,7 @@ place_id,latitude,longitude,elevation,observed_at,temperature_2m
 Ulm,48.4,9.98,478,2024-01-01T06:00:00Z,1.5
 """
 SLOW = pytest.mark.skipif(
-    os.environ.get("SKYBLEND_PROVE") != "1", reason="waits 10 s or more: make prove"
+    os.environ.get("SKYBLEND_PROVE") != "1", reason="waits for five pushes or more: make prove"
 )
 
 
@@ -173,6 +173,7 @@ def records(runtime: Runtime) -> dict[str, bytes]:
     return {name: storage.read(name).data for name in listed}
 
 
+@SLOW
 def test_what_is_no_push_of_ours_is_refused_and_not_lost(
     bus: PubsubBus, prefix: str, answered: list[int]
 ) -> None:

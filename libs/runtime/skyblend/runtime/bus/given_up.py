@@ -5,6 +5,7 @@ Imported only where dead letters are asked for, since it brings gRPC.
 """
 
 import json
+import os
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,11 +15,14 @@ from typing import Any
 from google.api_core.exceptions import DeadlineExceeded
 from google.cloud.pubsub_v1 import SubscriberClient  # type: ignore[import-untyped]
 from skyblend.runtime.bus import DeadLetter, topics
+from skyblend.runtime.bus.emulator import ADDRESS
 
 MOST = 1000  # letters that are looked at in one go
 _ADDED = "CloudPubSubDeadLetterSource"  # what the names of Pub/Sub's own attributes begin with
-_PULL_SECONDS, _CALL_SECONDS, _LEASE_SECONDS = 2.0, 20.0, 60
+_CALL_SECONDS, _LEASE_SECONDS = 20.0, 60
 _PULLED = 200  # of a call
+# How long the first pull waits, which may have to connect and to be let in, and the next ones.
+_PATIENCE, _PATIENCE_HERE = (5.0, 2.0), (2.0, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class GivenUp:
     def __init__(self, project: str, *, prefix: str) -> None:
         self._client = SubscriberClient()
         self._prefix = prefix
+        self._patience = _PATIENCE_HERE if os.environ.get(ADDRESS) else _PATIENCE
         self._acknowledged = set[str]()
         self._name = self._client.subscription_path(project, topics.dead_letters(prefix))
 
@@ -66,12 +71,13 @@ class GivenUp:
 
     def _pull(self, received: list[Any]) -> None:
         """Pull until nothing comes; a pull waits some seconds for the first message."""
+        first, then = self._patience
         while len(received) < MOST:
             try:
                 answer = self._client.pull(
                     subscription=self._name,
                     max_messages=min(_PULLED, MOST - len(received)),
-                    timeout=_PULL_SECONDS,
+                    timeout=then if received else first,
                     retry=None,
                 )
             except DeadlineExceeded:
