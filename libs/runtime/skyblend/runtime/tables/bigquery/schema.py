@@ -49,16 +49,13 @@ def text(kind: Kind) -> str:
 
 
 def added(table: str, *, stored: Sequence[Field], wanted: Sequence[Field]) -> list[Field]:
-    """The fields that the stored table lacks. Raises TablesError for one that it has with another
-    type, or that this version does not know."""
+    """The fields that the stored table lacks. One that this version does not know is a newer
+    version's, and stays empty: loading goes on before that one is deployed, and after it was rolled
+    back. Raises TablesError for one that the table has with another type."""
     known = {field["name"]: field for field in wanted}
     for field in stored:
-        if field["name"] not in known:
-            raise TablesError(
-                f"table {table}: expected no column {field['name']}, got one: a newer version of "
-                "Skyblend made it, deploy that one"
-            )
-        if (theirs := plain(field)) != (ours := plain(known[field["name"]])):
+        ours = plain(known.get(field["name"], field))
+        if (theirs := plain(field)) != ours:
             raise TablesError(
                 f"table {table}, column {field['name']}: expected {ours}, got {theirs}; a column "
                 "can only be added, never changed"
