@@ -35,6 +35,7 @@ def test_the_five_default_places_are_forecast(pipeline: Pipeline) -> None:
     assert all(place["issued_at"] for place in places.values())
 
 
+@pytest.mark.parametrize("pipeline", ["one process"], indirect=True, scope="module")
 def test_a_model_is_trained_from_the_back_fill(pipeline: Pipeline) -> None:
     until(lambda: bool(pipeline.get("/v1/skill").json().get("series")))
     assert "temperature_2m/0" in pipeline.get("/v1/skill").json()["series"]
