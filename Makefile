@@ -99,7 +99,7 @@ bench: setup ## the figures of the README, measured on this machine
 
 prove: setup ## the long proofs: damaged payloads, orders, points in time, equal models, kill -9, Pub/Sub
 	@SKYBLEND_PROVE=1 $(BIN)/python -m pytest --timeout=1800 $(wildcard tests/prove) tests/pipeline/test_kill.py \
-		tests/pipeline/test_pubsub_pipeline.py tests/runtime/test_bus_contract.py tests/runtime/test_pubsub_emulator.py \
+		tests/pipeline/test_real_bulletins.py tests/pipeline/test_pubsub_pipeline.py tests/runtime/test_bus_contract.py tests/runtime/test_pubsub_emulator.py \
 		tests/runtime/test_tables_contract.py tests/runtime/test_bigquery_loading.py $(ARGS)
 
 images: setup ## the four container images, built, tried and weighed (needs docker)

@@ -3,6 +3,7 @@
 The tables are computed from the same bulletins by other code; see the README of the archives.
 """
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -125,6 +126,9 @@ def _us(at: datetime) -> int:
     return round(at.timestamp()) * 1_000_000
 
 
+@pytest.mark.skipif(
+    os.environ.get("SKYBLEND_PROVE") != "1", reason="trains on a year of bulletins: make prove"
+)
 def test_a_model_trained_at_the_end_of_the_year_forecasts_boston(folder: Path) -> None:
     trained = skyblend(folder, "train", "--at", "2021-12-31T13:00Z")
     assert trained.returncode == 0, trained.stderr
