@@ -73,24 +73,32 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where one environment is made after the other, so that what they have in common is compiled
+    once."""
+    return tmp_path_factory.mktemp("images")
+
+
 @pytest.fixture(scope="module", params=ENTRIES)
 def environment(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    wheels: dict[str, Path],
+    request: pytest.FixtureRequest, place: Path, wheels: dict[str, Path]
 ) -> tuple[str, Path, dict[str, Any]]:
     """An image, the folder of its environment, and what was found there."""
-    image = request.param
-    folder = tmp_path_factory.mktemp(image)
+    image, folder = request.param, place / "environment"
     python = folder / "bin" / "python"
-    uv("venv", "--python", sys.executable, "--allow-existing", folder)
+    uv("venv", "--python", sys.executable, "--clear", folder)
     lock = ROOT / "requirements" / f"{image}.txt"
     uv("pip", "install", "--python", python, "--require-hashes", "-r", lock)
     ours = [wheels[package] for package in packages(image)]
     uv("pip", "install", "--python", python, "--no-deps", "--offline", *ours)
     asked = json.dumps([ENTRIES[image], sorted(MUST_LACK[image])])
+    compiled = f"pycache_prefix={place / 'compiled'}"
     told = subprocess.run(
-        [python, "-I", "-B", "-c", LOOK, asked], capture_output=True, text=True, check=False
+        [python, "-I", "-X", compiled, "-c", LOOK, asked],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert told.returncode == 0, told.stderr
     return image, folder, json.loads(told.stdout)
