@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -99,7 +98,7 @@ def services(session: Session, *, realm: str | None, port: int, kind: str) -> No
 
 def run(settings: Settings, *, first_port: int, pubsub: "LocalPubsub | None" = None) -> None:
     """Keep the services running until a signal says stop."""
-    from skyblend.cli.log_files import log_file, log_to_file
+    from skyblend.cli.log_files import log_to_file
 
     log_to_file(settings)
     runtime = runtime_for(settings)
@@ -108,20 +107,18 @@ def run(settings: Settings, *, first_port: int, pubsub: "LocalPubsub | None" = N
     endpoint = _endpoints(settings.host, chosen)
     if pubsub:
         pubsub.subscribe(settings, endpoint)
-    logs = {one.name: log_file(settings, one.name) for one in chosen}
     stop = _stopped_by_signals()
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for one in chosen:
-            running[one.name] = _start(one, settings.environ, logs[one.name])
+            running[one.name] = _start(one, settings)
         _announce(settings, chosen, pubsub)
         schedule = _schedule(runtime, endpoint, stop)
         while not stop.wait(_LOOK_SECONDS):
             for one in chosen:
-                if running[one.name].poll() is not None:
-                    code, log = running[one.name].returncode, logs[one.name]
-                    click.echo(f"{one.name} ended with {code}, {log} may tell why: again")
-                    running[one.name] = _start(one, settings.environ, log)
+                if (code := running[one.name].poll()) is not None:
+                    click.echo(f"{one.name} ended with {code}, its log may tell why: again")
+                    running[one.name] = _start(one, settings)
             if pubsub and pubsub.revive():
                 pubsub.subscribe(settings, endpoint)
                 schedule.repeat_lost()
@@ -155,8 +152,11 @@ def _function(name: str, host: str, port: int) -> Service:
     return Service(name, port, "gunicorn", (*GUNICORN, *bound, app))
 
 
-def _start(service: Service, environ: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
-    return child.start(service.module, *service.arguments, environ=environ, output=log)
+def _start(service: Service, settings: Settings) -> "subprocess.Popen[bytes]":
+    from skyblend.cli.log_files import log_file
+
+    log = log_file(settings, service.name)
+    return child.start(service.module, *service.arguments, environ=settings.environ, output=log)
 
 
 def _endpoints(host: str, chosen: tuple[Service, ...]) -> Callable[[str], str]:
