@@ -75,7 +75,7 @@ def refuse(gcs: Gcs, tmp_path: Path) -> Callable[[str], None]:
             "SKYBLEND_UPLOAD_LIMIT": "50",
             "SKYBLEND_DATA": str(tmp_path / "service"),
         }
-        runtime = runtime_for(Settings.read({**IN_THE_CLOUD, **small}))
+        runtime = runtime_for(Settings.read({**IN_THE_CLOUD, **small}, serves=False))
         with closing(GcsStorage(gcs.bucket.name, project="p")) as storage, closing(runtime.bus):
             told_of = Finalized("weather", name, storage.write(name, FORECASTS))
             adopt(replace(runtime, storage=storage), told_of, now=NOON)

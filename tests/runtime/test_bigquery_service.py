@@ -46,7 +46,7 @@ class Cloud:
 
     def __init__(self, environ: dict[str, str], bigquery: BigQueryServer, calls: Any) -> None:
         self.environ, self.bigquery, self.calls = environ, bigquery, calls
-        self.runtime = runtime_for(Settings.read(environ))
+        self.runtime = runtime_for(Settings.read(environ, serves=False))
 
     def upload(self, text: str) -> Processed:
         stored = uploads.store(

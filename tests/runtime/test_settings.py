@@ -103,3 +103,14 @@ def test_secrets_are_never_shown() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         Settings.read({}).port = 1  # type: ignore[misc]
+
+
+def test_a_service_on_cloud_storage_needs_a_bus_that_reaches_others() -> None:
+    given = {
+        "SKYBLEND_STORAGE": "gcs", "SKYBLEND_TABLES": "bigquery", "SKYBLEND_BUCKET": "b",
+        "SKYBLEND_PROJECT": "p", "SKYBLEND_AUTH": "iam",
+    }  # fmt: skip
+    with pytest.raises(Misconfigured, match="SKYBLEND_BUS must be pubsub"):
+        Settings.read(given)
+    assert Settings.read({**given, "SKYBLEND_BUS": "pubsub"}).bucket == "b"
+    assert Settings.read(given, serves=False).bucket == "b"

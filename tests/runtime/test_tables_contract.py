@@ -119,7 +119,9 @@ def filled_bigquery(address: str, buckets: Path) -> FilledFolder:
         "STORAGE": "gcs", "TABLES": "bigquery", "AUTH": "none", "PROJECT": "p",
         "BUCKET": name, "DATASET": name,
     }  # fmt: skip
-    settings = Settings.read({f"SKYBLEND_{key}": value for key, value in environ.items()})
+    settings = Settings.read(
+        {f"SKYBLEND_{key}": value for key, value in environ.items()}, serves=False
+    )
     storage = FolderStorage(buckets / name)
     tables = BigQueryTables(settings, storage)
     assert tables.connection.emulator == address

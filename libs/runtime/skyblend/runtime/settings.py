@@ -241,6 +241,11 @@ def _contradictions(settings: Settings, *, serves: bool) -> Iterator[str]:
             "SKYBLEND_STORAGE=gcs and SKYBLEND_TABLES=bigquery go together, got"
             f" {settings.storage} and {settings.tables}"
         )
+    if serves and settings.storage == GCS and settings.bus == SQLITE:
+        yield (
+            "SKYBLEND_STORAGE is gcs, so SKYBLEND_BUS must be pubsub: events in a file of this"
+            " machine reach no other"
+        )
     if serves and settings.is_cloud and settings.auth == "token":
         yield (
             "SKYBLEND_AUTH must say who may change something: iam (Cloud Run checks), oidc (we do),"
