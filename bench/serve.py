@@ -21,9 +21,10 @@ from pathlib import Path
 import orjson
 import psutil
 from skyblend.predict.serve.issue import issue
-from skyblend.protos.v1.records_pb2 import Latest, Place, Run
+from skyblend.protos.v1.records_pb2 import Place, Run
 from skyblend.protos.v1.variables_pb2 import TEMPERATURE_2M
 from skyblend.runtime import names, places
+from skyblend.runtime.latest import parts
 from skyblend.runtime.place import runtime_for
 from skyblend.runtime.settings import Settings
 
@@ -34,6 +35,8 @@ LEAST_REQUESTS, MOST_SECONDS = 5_000, 0.6  # the limits
 PATH = "/v1/forecast?latitude=52.52&longitude=13.41&hourly=temperature_2m&quantiles=p10,p50,p90"
 ASK = f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n\r\n".encode()
 MODELS = ("ecmwf_ifs025", "gfs_seamless", "icon_seamless")
+RAW = names.upload("0" * 64)
+PEER_LATEST = "latest.pb"  # the runs in a file of their own, for the peer of bench.start
 
 
 def prepare(folder: Path) -> None:
@@ -42,8 +45,9 @@ def prepare(folder: Path) -> None:
     runtime = runtime_for(Settings(data=folder))
     place = Place(id="berlin", name="Berlin", latitude=52.52, longitude=13.41, elevation=40)
     places.add(runtime.storage, [place])
-    latest = Latest(place_id=place.id, runs=[_run(model, now) for model in MODELS])
-    runtime.storage.write(names.latest(place.id), latest.SerializeToString())
+    latest = parts.latest(place.id, [_run(model, now) for model in MODELS])
+    runtime.storage.write(names.latest(RAW), parts.encode({place.id: latest}))
+    (folder / PEER_LATEST).write_bytes(latest)
     assert issue(runtime, now=now).issued == ("berlin",)
 
 

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import orjson
 import psutil
-from skyblend.runtime import names
 
 from bench.machine import machine
-from bench.serve import ask, connect, cpu, free_port, prepare, start
+from bench.serve import PEER_LATEST, ask, connect, cpu, free_port, prepare, start
 
 RUNS = 7
 MOST = 0.4  # of the peer's CPU
@@ -64,9 +63,9 @@ def peer(folder: Path) -> Iterator[tuple[psutil.Process, int]]:
     port = free_port()
     command = [sys.executable, "-m", "functions_framework", "--target", "forecast"]
     command += ["--source", str(PEER), "--host", "127.0.0.1", "--port", str(port)]
-    latest = folder / "live" / "bucket" / names.latest("berlin")
+    latest = str(folder / PEER_LATEST)
     process = subprocess.Popen(
-        command, env={**os.environ, "PEER_LATEST": str(latest)}, stderr=subprocess.DEVNULL
+        command, env={**os.environ, "PEER_LATEST": latest}, stderr=subprocess.DEVNULL
     )
     try:
         yield psutil.Process(process.pid), port

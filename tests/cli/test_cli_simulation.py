@@ -10,7 +10,6 @@ from click.testing import CliRunner
 from skyblend.cli.main import cli
 from skyblend.cli.simulation import decide
 from skyblend.ingest import retries
-from skyblend.protos.v1.records_pb2 import Latest
 from skyblend.runtime import names
 from skyblend.runtime.folder import Running, pipeline_lock, write_running
 from skyblend.runtime.place import runtime_for
@@ -43,7 +42,7 @@ def _lived(data: Path) -> dict[str, str]:
     """A folder whose live half holds a newest forecast."""
     environ = {**NOWHERE, "SKYBLEND_DATA": str(data)}
     storage = runtime_for(Settings.read(environ)).storage
-    storage.write(names.latest("Ulm"), Latest(place_id="Ulm").SerializeToString())
+    storage.write(names.latest("raw/uploads/a"), b"")
     return environ
 
 

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 from skyblend.predict.serve.app import Wsgi, create_app
 from skyblend.predict.train.threads import one_thread
-from skyblend.protos.v1.records_pb2 import Attribution, Latest, Place, Run
+from skyblend.protos.place_ids import object_part
+from skyblend.protos.v1.records_pb2 import Attribution, Place, Run
 from skyblend.protos.v1.variables_pb2 import Variable
 from skyblend.runtime import names, places
 from skyblend.runtime.access import TokenAccess
 from skyblend.runtime.bus.sqlite import SqliteBus
+from skyblend.runtime.latest import parts
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.settings import Settings
+from skyblend.runtime.storage import Storage
 from skyblend.runtime.storage.memory import MemoryStorage
 from werkzeug.test import EnvironBuilder
 
@@ -84,14 +87,24 @@ def run_of() -> Callable[..., Run]:
 
 
 @pytest.fixture
-def put(runtime: Runtime) -> Callable[..., None]:
+def put_latest() -> Callable[..., None]:
+    """Store the newest runs of a place, in a part of its own."""
+
+    def store(storage: Storage, place: str, *runs: Run) -> None:
+        part = parts.encode({place: parts.latest(place, runs)})
+        storage.write(f"{names.LATEST}open_meteo/forecast-{object_part(place)}.pb", part)
+
+    return store
+
+
+@pytest.fixture
+def put(put_latest: Callable[..., None], runtime: Runtime) -> Callable[..., None]:
     """Configure a place and store its newest runs."""
 
     def store(place: Place, *runs: Run) -> None:
         places.add(runtime.storage, [place], replace=True)
-        latest = Latest(place_id=place.id, runs=runs)
         if runs:
-            runtime.storage.write(names.latest(place.id), latest.SerializeToString())
+            put_latest(runtime.storage, place.id, *runs)
 
     return store
 

@@ -1,7 +1,7 @@
 """Issuing: once per state of the inputs, the ledger first, honest where sources are old or gone."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ from skyblend.protos.v1.api_pb2 import Issued, LedgerSegment
 from skyblend.protos.v1.records_pb2 import Latest, Place, Run
 from skyblend.runtime import names
 from skyblend.runtime.place import Runtime
-from skyblend.runtime.storage import Stored
+from skyblend.runtime.storage import Listed, Stored
 from skyblend.runtime.storage.memory import MemoryStorage
 
 RunOf = Callable[..., Run]
@@ -213,13 +213,12 @@ def mortal(runtime: Runtime) -> Runtime:
 
 @pytest.mark.parametrize("prefix", [names.LEDGER, names.ISSUED])
 def test_a_crash_at_any_write_loses_and_doubles_nothing(
-    mortal: Runtime, run_of: RunOf, berlin: Place, now: datetime, prefix: str
+    mortal: Runtime, run_of: RunOf, put_latest: Put, now: datetime, prefix: str
 ) -> None:
     storage = mortal.storage
     assert isinstance(storage, _KilledBefore)
     storage.write(names.PLACES, b'{"places": [{"id": "berlin"}]}')
-    latest = Latest(place_id="berlin", runs=[run_of("gfs", [1, 2, 3]), run_of("icon", [3, 4, 5])])
-    storage.write(names.latest("berlin"), latest.SerializeToString())
+    put_latest(storage, "berlin", run_of("gfs", [1, 2, 3]), run_of("icon", [3, 4, 5]))
     storage.prefix = prefix
     with pytest.raises(_Killed):
         issue(mortal, now=now)
@@ -253,6 +252,9 @@ def test_two_processes_issue_the_same_inputs_once(
 
         def generation(self, name: str) -> int:
             return inner.generation(name)
+
+        def list(self, prefix: str) -> Iterator[Listed]:
+            return inner.list(prefix)
 
     report = issue(_on(runtime, Overtaken()), now=now)
     assert report.issued == ()

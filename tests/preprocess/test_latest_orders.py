@@ -9,9 +9,8 @@ from skyblend.ingest import uploads
 from skyblend.preprocess.process import process
 from skyblend.preprocess.rebuild import rebuild
 from skyblend.protos.v1.events_pb2 import RawStored
-from skyblend.protos.v1.records_pb2 import Latest
 from skyblend.protos.v1.variables_pb2 import Variable
-from skyblend.runtime import names
+from skyblend.runtime.latest.reader import read_one
 from skyblend.runtime.place import Runtime
 
 NOW = datetime(2026, 11, 20, 10, 20, tzinfo=UTC)
@@ -37,11 +36,11 @@ def stored(runtime: Runtime) -> list[str]:
 def test_of_one_run_each_series_is_the_one_received_last(runtime, order) -> None:
     raw = stored(runtime)
     done = [process(runtime, RawStored(object=raw[number]), now=NOW) for number in order]
-    content = runtime.storage.read(names.latest("oslo")).data
-    (run,) = Latest.FromString(content).runs
+    found = read_one(runtime.storage, "oslo")
+    (run,) = found.runs
     values = {Variable.Name(part.variable).lower(): list(part.value) for part in run.series}
     assert values == {"temperature_2m": [2.5], "dew_point_2m": [0.5]}
     assert run.raw.partition("#")[0] == raw[2]
     assert done[order.index(1)].latest_places == ["oslo"]  # it gave a part, first or last
     rebuild(runtime, now=NOW + timedelta(hours=1))
-    assert runtime.storage.read(names.latest("oslo")).data == content
+    assert read_one(runtime.storage, "oslo") == found

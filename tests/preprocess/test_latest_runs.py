@@ -7,8 +7,9 @@ from skyblend.preprocess import wire
 from skyblend.preprocess.latest import LatestRuns
 from skyblend.preprocess.rebuild import rebuild
 from skyblend.preprocess.rows import Piece, concatenate
-from skyblend.protos.v1.records_pb2 import Latest, Run
+from skyblend.protos.v1.records_pb2 import Run
 from skyblend.runtime import names
+from skyblend.runtime.latest.reader import read_one
 from skyblend.runtime.storage.memory import MemoryStorage
 from skyblend.sources.contract import Forecasts
 from skyblend.weather.quality import Flag
@@ -16,6 +17,7 @@ from skyblend.weather.quality import Flag
 NOW = datetime(2026, 11, 20, 10, 20, tzinfo=UTC)
 RECEIVED = np.datetime64("2026-11-20T10:20", "us")
 HOUR = np.timedelta64(1, "h")
+RAW = names.answers("x", "forecast", NOW, "1" * 12)
 MUNICH = ("munich", 48.13, 11.58)
 
 
@@ -28,7 +30,7 @@ def run(
     model="a",
     place="munich",
     member="",
-    raw="raw/x/d/1.pb",
+    raw=RAW,
 ):
     """A run whose hourly temperatures begin at its issue."""
     issued_at = np.datetime64(issued, "us")
@@ -52,7 +54,7 @@ def written(storage, *pieces, flags=()):
         runs = LatestRuns(storage)
         runs.take(concatenate([piece]), flags)
         runs.write()
-    return Latest.FromString(storage.read(names.latest("munich")).data)
+    return read_one(storage, "munich")
 
 
 def test_a_series_holds_times_in_seconds_and_values():
@@ -99,7 +101,7 @@ def test_a_run_that_is_over_is_none():
     runs = LatestRuns(storage)
     runs.take(concatenate([run("2026-11-20T04:00", [1.0] * 3)]), [])
     runs.write()
-    assert not storage.generation(names.latest("munich"))
+    assert not [*storage.list(names.LATEST)]
     assert runs.places == set()
 
 
@@ -108,7 +110,7 @@ def test_members_of_an_ensemble_are_no_run():
     runs = LatestRuns(storage)
     runs.take(concatenate([run("2026-11-20T10:00", [1.0] * 3, member="01")]), [])
     runs.write()
-    assert not storage.generation(names.latest("munich"))
+    assert not [*storage.list(names.LATEST)]
 
 
 def test_flagged_values_are_nan_and_missing_ones_absent():
@@ -126,7 +128,7 @@ def test_rows_of_one_run_in_any_order_are_one_series():
     runs = LatestRuns(storage)
     runs.take(concatenate([*parts, run("2026-11-20T10:00", [7.0] * 2, model="b")]), [])
     runs.write()
-    found = Latest.FromString(storage.read(names.latest("munich")).data)
+    found = read_one(storage, "munich")
     assert list(found.runs[0].series[0].value) == [3.0, 2.0, 1.0, 0.0]
 
 
@@ -137,7 +139,7 @@ def test_a_run_in_two_blocks_is_put_together():
     second = run("2026-11-20T10:00", [5.0] * 2)
     second.item.values["precipitation"] = second.item.values.pop("temperature_2m")
     runs.take(concatenate([second]), [])
-    (found,) = Latest.FromString(storage.read(names.latest("munich")).data).runs
+    (found,) = read_one(storage, "munich").runs
     assert [list(series.value) for series in found.series] == [[1.0] * 2, [5.0] * 2]
     assert runs.places == {"munich"}
 
@@ -155,7 +157,18 @@ def test_an_older_run_names_no_place():
     storage = MemoryStorage()
     written(storage, LATER)
     runs = LatestRuns(storage)
-    runs.take(concatenate([run("2026-11-20T04:00", [1.0] * 9, raw="raw/x/d/2.pb")]), [])
+    runs.take(
+        concatenate(
+            [
+                run(
+                    "2026-11-20T04:00",
+                    [1.0] * 9,
+                    raw=names.answers("x", "forecast", NOW + timedelta(hours=1), "1" * 12),
+                )
+            ]
+        ),
+        [],
+    )
     runs.write()
     assert runs.places == set()
 
@@ -166,15 +179,12 @@ def test_the_wire_form_is_what_protobuf_writes():
     plain = Run(source="s")
     plain.series.add(variable="TEMPERATURE_2M", period=0, valid_at=seconds, value=values)
     assert made == plain
-    assert (
-        wire.latest("munich", [made]) == Latest(place_id="munich", runs=[plain]).SerializeToString()
-    )
 
 
 def test_latest_is_made_again_from_the_records(runtime, collected, open_meteo):
     answer, body = open_meteo
     collected(answer(body([4.5, 99.0, 6.5]), [MUNICH]))
-    name = names.latest("munich")
+    (name,) = [one.name for one in runtime.storage.list(names.LATEST)]
     before = runtime.storage.read(name).data
     runtime.storage.delete(name)
     assert rebuild(runtime, now=NOW + timedelta(minutes=1)) == ["munich"]
@@ -186,7 +196,7 @@ def test_a_run_that_the_records_do_not_hold_any_more_is_taken_out(runtime, colle
     done = collected(answer(body([4.5, 6.5]), [MUNICH]))
     runtime.storage.delete(names.forecasts(done.raw, NOW.date()))
     assert rebuild(runtime, now=NOW + timedelta(minutes=1)) == []
-    assert not Latest.FromString(runtime.storage.read(names.latest("munich")).data).runs
+    assert not read_one(runtime.storage, "munich").runs
 
 
 def test_a_backfill_is_no_run_to_issue_from(runtime, collected, open_meteo):

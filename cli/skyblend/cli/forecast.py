@@ -114,17 +114,13 @@ def _latest(runtime: "Runtime", place_id: str, at: datetime | None) -> "Latest":
     """The newest runs as of `at` from the tables, or the newest there are; where there is none to
     issue from, the newest forecast that is known, so that its time can be told."""
     from skyblend.predict.train.history import latest_as_of
-    from skyblend.protos.v1.records_pb2 import Latest
-    from skyblend.runtime import names
-    from skyblend.runtime.storage import Absent
+    from skyblend.runtime.latest.reader import read_one
 
     if at is not None:
         found = latest_as_of(runtime.tables, place_id, at)
         return found if found.runs else _newest(runtime, place_id, at)
-    try:
-        return Latest.FromString(runtime.storage.read(names.latest(place_id)).data)
-    except Absent:
-        return _newest(runtime, place_id, times.now())
+    found_now = read_one(runtime.storage, place_id)
+    return _newest(runtime, place_id, times.now()) if found_now is None else found_now
 
 
 def _newest(runtime: "Runtime", place_id: str, at: datetime) -> "Latest":

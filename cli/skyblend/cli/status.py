@@ -80,11 +80,10 @@ def _newest(storage: "Storage") -> str:
 
 
 def _runs(storage: "Storage") -> Iterator[tuple[str, str]]:
-    from skyblend.protos.v1.records_pb2 import Latest
-    from skyblend.runtime import names
+    from skyblend.runtime.latest import parts
 
-    for listed in storage.list(names.LATEST):
-        for run in Latest.FromString(storage.read(listed.name).data).runs:
+    for latest in parts.everything(storage):
+        for run in latest.runs:
             yield run.source, f"run of {run.issued_at.ToDatetime(UTC):{_MINUTE}}"
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from datetime import date, datetime
 
-from skyblend.protos.place_ids import object_part
+from skyblend.protos.place_ids import CUT, from_object_part, object_part
 
 PLACES = "places.json"
 CHAMPION = "models/champion.json"
@@ -105,8 +105,23 @@ def quarantine(raw: str) -> str:
     return f"{QUARANTINE}{key(raw)}.json"
 
 
-def latest(place_id: str) -> str:
-    return f"{LATEST}{object_part(place_id)}.pb"
+def latest(raw: str, number: int = 0) -> str:
+    """The part of `latest/` that the newest runs of a raw object go to. The next answers of the
+    same collect task go there too; each upload has its own. What is too much for one write has a
+    number."""
+    more = f"_{number:03d}" if number else ""
+    if is_upload(raw):
+        return f"{LATEST}uploads/{key(raw)}{more}.pb"
+    source, _, file = raw.removeprefix(RAW).partition("/")
+    task, _, digest = file.rpartition("/")[2].removesuffix(".pb").rpartition("-")
+    return f"{LATEST}{source}/{task.rpartition('-')[0]}-{digest}{more}.pb"
+
+
+def latest_place(name: str) -> str | None:
+    """The place of an object of `latest/` that an older version wrote for this place alone; None
+    for a part."""
+    part = name.removeprefix(LATEST).removesuffix(".pb")
+    return None if "/" in part.replace(CUT, "") else from_object_part(part)
 
 
 def issued(place_id: str) -> str:

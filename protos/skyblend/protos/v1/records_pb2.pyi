@@ -241,6 +241,14 @@ class Latest(_message.Message):
     runs: _containers.RepeatedCompositeFieldContainer[Run]
     def __init__(self, place_id: _Optional[str] = ..., runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ...) -> None: ...
 
+class LatestPart(_message.Message):
+    __slots__ = ("place_id", "latest")
+    PLACE_ID_FIELD_NUMBER: _ClassVar[int]
+    LATEST_FIELD_NUMBER: _ClassVar[int]
+    place_id: _containers.RepeatedScalarFieldContainer[str]
+    latest: _containers.RepeatedCompositeFieldContainer[Latest]
+    def __init__(self, place_id: _Optional[_Iterable[str]] = ..., latest: _Optional[_Iterable[_Union[Latest, _Mapping]]] = ...) -> None: ...
+
 class Attribution(_message.Message):
     __slots__ = ("text", "url", "licence")
     TEXT_FIELD_NUMBER: _ClassVar[int]

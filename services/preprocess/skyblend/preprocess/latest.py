@@ -1,7 +1,7 @@
-"""`latest/<place>.pb`: for each source and model the newest run at a place whose valid times are
-not past.
+"""What of a raw object goes to `latest/`: for each place, source and model the newest run whose
+valid times are not past.
 
-A run is newer by issued_at, then by known_at, whatever the order of arrival. Back-fills and
+All of it is one write, to the part of the raw object's task or of the upload. Back-fills and
 archives are no runs to issue from.
 """
 
@@ -15,16 +15,18 @@ from numpy.typing import NDArray
 from skyblend.preprocess import wire
 from skyblend.preprocess.rows import FORECASTS, Mask, Rows, label
 from skyblend.preprocess.wire import Points, SeriesKey
-from skyblend.protos.v1.records_pb2 import Attribution, Latest, Run, RunSeries
+from skyblend.protos.v1.records_pb2 import Attribution, Latest, Run
 from skyblend.runtime import names
+from skyblend.runtime.latest import parts
+from skyblend.runtime.latest.runs import Forecaster, merged, newer, origins
 from skyblend.runtime.storage import Storage, update
 from skyblend.sources.registry import terms
 from skyblend.weather.quality import Flag
 
-HELD = 16 << 20  # bytes of runs held before they are written: more than a call of 50 places
+HELD = 24 << 20  # bytes of runs held before they are written: more than a task of 100 places
 _SECOND = 1_000_000  # us
 
-Forecaster = tuple[str, str]
+Runs = Mapping[str, Mapping[Forecaster, Run]]  # place -> the runs there
 
 
 @dataclass(slots=True)
@@ -54,13 +56,15 @@ def is_backfill(raw: str) -> bool:
 
 
 class LatestRuns:
-    """The runs of one raw object that may be the newest, gathered block by block and written place
-    by place."""
+    """The runs of one raw object that may be the newest, gathered block by block and written
+    together. Where they are more than `held` bytes, they are several parts.
+
+    Rebuilding gathers those of many raw objects."""
 
     def __init__(self, storage: Storage, *, held: int | None = HELD) -> None:
         self._storage, self._held = storage, held
-        self._runs: dict[str, dict[Forecaster, list[Newest]]] = {}
-        self._bytes = 0
+        self._runs: dict[str, dict[str, dict[Forecaster, list[Newest]]]] = {}
+        self._bytes = self._number = 0
         self.places: set[str] = set()
 
     def take(self, rows: Rows, flags: Sequence[Flag]) -> None:
@@ -77,30 +81,39 @@ class LatestRuns:
         if self._held is not None and self._bytes > self._held:
             self.write()
 
-    def messages(self) -> dict[str, dict[Forecaster, Run]]:
-        """The runs that are held, by place and forecaster."""
-        return {place: _messages(runs) for place, runs in self._runs.items()}
+    def messages(self) -> dict[str, Runs]:
+        """The runs that are held, by part and place."""
+        return {
+            part: {place: _messages(runs) for place, runs in found.items()}
+            for part, found in self._runs.items()
+        }
 
     def write(self) -> None:
-        """Merge the runs into the places' objects; `places` are those whose object now holds a run
-        of this raw object."""
+        """Merge the runs into their part; `places` are those of which it now holds a run of this
+        raw object."""
+        self._number += bool(self._runs)
         while self._runs:
-            place, runs = self._runs.popitem()
-            if self._merge(place, _messages(runs)):
-                self.places.add(place)
+            part, found = self._runs.popitem()
+            self._merge(part, {place: _messages(found.pop(place)) for place in [*found]})
         self._bytes = 0
 
-    def _merge(self, place: str, new: Mapping[Forecaster, Run]) -> bool:
-        """Merge runs into a place's object; whether it now holds any of this raw object."""
-        held: list[Run] = []
+    def _merge(self, name: str, new: Runs) -> None:
+        """Merge runs into a part."""
+        ours: set[str] = set()
 
         def change(before: bytes | None) -> bytes:
-            held[:] = _runs_after(before, new)
-            return wire.latest(place, held)
+            ours.clear()
+            contents = parts.contents(name, before or b"")
+            for place, runs in new.items():
+                held = after(contents.get(place), runs)
+                contents[place] = parts.latest(place, held)
+                raw = {run.raw for run in runs.values()}
+                if any(origins(run) & raw for run in held):
+                    ours.add(place)
+            return parts.encode(contents)
 
-        update(self._storage, names.latest(place), change)
-        ours = {run.raw for run in new.values()}
-        return any(_origins(run) & ours for run in held)
+        update(self._storage, name, change)
+        self.places |= ours
 
     def _take(
         self,
@@ -134,7 +147,8 @@ class LatestRuns:
     def _kept(self, place: str, forecaster: Forecaster, run: Newest) -> Newest:
         """The newer of this run and those that are held, which are of one age; each raw object has
         its own."""
-        held = self._runs.setdefault(place, {}).setdefault(forecaster, [])
+        part = self._runs.setdefault(names.latest(run.object, self._number), {})
+        held = part.setdefault(place, {}).setdefault(forecaster, [])
         if held and held[0].age < run.age:
             held.clear()
         if held and held[0].age > run.age:
@@ -168,83 +182,15 @@ def _ordered(
     return rows.take(order), {name: column[order] for name, column in values.items()}
 
 
-def merged(place: str, before: bytes | None, *, new: Mapping[Forecaster, Run]) -> bytes:
-    """The object of a place with these runs in it, each where it is the newest of its
-    forecaster."""
-    return wire.latest(place, _runs_after(before, new))
-
-
-def _runs_after(before: bytes | None, new: Mapping[Forecaster, Run]) -> list[Run]:
-    runs = {(run.source, run.model): run for run in Latest.FromString(before or b"").runs}
-    for key, run in new.items():
-        runs[key] = _newer(runs[key], run) if key in runs else run
-    return [runs[key] for key in sorted(runs)]
-
-
-def _newer(one: Run, other: Run) -> Run:
-    """The newer of two runs; the parts of one and the same are put together, each series as it was
-    received last, so that the order of arrival changes nothing."""
-    if _age(one) != _age(other):
-        return max(one, other, key=_age)
-    older, newer = sorted((one, other), key=_received)
-    if _covers(newer, older):
-        return newer
-    parts = {(part.variable, part.period): (_origin(older, part), part) for part in older.series}
-    for part in newer.series:
-        key, origin = (part.variable, part.period), _origin(newer, part)
-        if key not in parts or parts[key][0] <= origin:
-            parts[key] = origin, part
-    return _together(newer, [parts[key] for key in sorted(parts)])
-
-
-def _covers(newer: Run, older: Run) -> bool:
-    """Whether a run came whole with its raw object and tells every series of an older one, that
-    likewise came whole."""
-    if any(part.raw for part in (*newer.series, *older.series)):
-        return False
-    told = {(part.variable, part.period) for part in newer.series}
-    return all((part.variable, part.period) in told for part in older.series)
-
-
-Origin = tuple[int, str]  # when a raw object was received, in us since 1970, and its name
-
-
-def _together(newest: Run, parts: Sequence[tuple[Origin, RunSeries]]) -> Run:
-    """A run of these series; one that did not come with the newest raw object says so."""
-    run = Run()
-    run.CopyFrom(newest)
-    del run.series[:]
-    for (received_at, raw), part in parts:
-        added = run.series.add()
-        added.CopyFrom(part)
-        added.ClearField("received_at")
-        added.ClearField("raw")
-        if (received_at, raw) != _received(newest):
-            added.received_at.FromMicroseconds(received_at)
-            added.raw = raw
-    return run
-
-
-def _age(run: Run) -> tuple[int, int]:
-    return run.issued_at.ToMicroseconds(), run.known_at.ToMicroseconds()
-
-
-def _received(run: Run) -> Origin:
-    return run.received_at.ToMicroseconds(), run.raw
-
-
-def _origin(run: Run, part: RunSeries) -> Origin:
-    return (part.received_at.ToMicroseconds(), part.raw) if part.raw else _received(run)
-
-
-def _origins(run: Run) -> set[str]:
-    """The raw objects that a run came from."""
-    return {run.raw, *(part.raw for part in run.series if part.raw)}
+def after(before: parts.Content | None, new: Mapping[Forecaster, Run]) -> list[Run]:
+    """The runs of a place with these among them, each where it is the newest of its forecaster."""
+    held = Latest.FromString(bytes(before or b"")).runs
+    return merged([*held, *new.values()])
 
 
 def _messages(runs: Mapping[Forecaster, Sequence[Newest]]) -> dict[Forecaster, Run]:
     return {
-        forecaster: reduce(_newer, (_message(forecaster, one) for one in held))
+        forecaster: reduce(newer, (_message(forecaster, one) for one in held))
         for forecaster, held in runs.items()
     }
 

@@ -1,6 +1,6 @@
 """`latest/` made again from the record files, when it is lost or a decoder was repaired."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from skyblend.preprocess.latest import Forecaster, LatestRuns, is_backfill, merged
+from skyblend.preprocess.latest import LatestRuns, Runs, after, is_backfill
 from skyblend.preprocess.rows import FORECASTS, POSITION, Rows
-from skyblend.protos.place_ids import from_object_part
-from skyblend.protos.v1.records_pb2 import Latest, Run
+from skyblend.protos.v1.records_pb2 import Latest
 from skyblend.runtime import names
+from skyblend.runtime.latest import parts
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.storage import Storage, update
 from skyblend.runtime.tables import columns
@@ -33,26 +33,22 @@ def rebuild(runtime: Runtime, *, now: datetime) -> list[str]:
     for rows, flags in _blocks(storage, (now - HORIZON).date()):
         found.take(rows, flags)
     runs = found.messages()
-    for place in sorted(runs.keys() | set(_places(storage))):
-        change = partial(_replaced, place, new=runs.get(place, {}), since=now)
-        update(storage, names.latest(place), change)
-    return sorted(runs)
+    for name in sorted(runs.keys() | {listed.name for listed in storage.list(names.LATEST)}):
+        update(storage, name, partial(_replaced, name, new=runs.get(name, {}), since=now))
+    return sorted({place for part in runs.values() for place in part})
 
 
-def _replaced(
-    place: str, before: bytes | None, *, new: Mapping[Forecaster, Run], since: datetime
-) -> bytes:
-    """The rebuilt runs, and those of before that were received since the rebuilding began."""
+def _replaced(name: str, before: bytes | None, *, new: Runs, since: datetime) -> bytes:
+    """The rebuilt runs, and those of before that were received since the rebuilding began. A place
+    that has none any more stays without, so that it is issued so."""
     began = int(since.timestamp())
-    kept = [
-        run for run in Latest.FromString(before or b"").runs if run.received_at.seconds >= began
-    ]
-    return merged(place, Latest(place_id=place, runs=kept).SerializeToString(), new=new)
-
-
-def _places(storage: Storage) -> Iterator[str]:
-    for listed in storage.list(names.LATEST):
-        yield from_object_part(listed.name.removeprefix(names.LATEST).removesuffix(".pb"))
+    contents = parts.contents(name, before or b"")
+    for place in contents.keys() | new.keys():
+        held = Latest.FromString(bytes(contents.get(place, b""))).runs
+        kept = parts.latest(place, (run for run in held if run.received_at.seconds >= began))
+        contents[place] = parts.latest(place, after(kept, new.get(place, {})))
+    alone = names.latest_place(name)
+    return parts.encode(contents) if alone is None else bytes(contents[alone])
 
 
 def _blocks(storage: Storage, since: date) -> Iterator[tuple[Rows, list[Flag]]]:

@@ -18,9 +18,10 @@ from skyblend.predict.serve.computing import inputs, issue_place, members_of
 from skyblend.protos.v1.api_pb2 import Issued, LedgerSegment
 from skyblend.protos.v1.records_pb2 import Latest, Place
 from skyblend.runtime import metrics, names
+from skyblend.runtime.latest.reader import LatestReader
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.places import read as read_places
-from skyblend.runtime.storage import Absent, Storage, update
+from skyblend.runtime.storage import Absent, Storage, StorageError, update
 from skyblend.runtime.traces import span
 
 __all__ = ["IssueReport", "Issuer", "issue", "issue_place", "publish"]
@@ -53,6 +54,7 @@ class Issuer:
         self._storage = runtime.storage
         self._simulated = runtime.settings.is_simulated
         self.champions = ChampionWatch(runtime.storage)
+        self._latest = LatestReader(runtime.storage)
         self._head = ledger.Head()
         self._finished = 0  # number of the last segment that is known to be served
         self._cycle = threading.Lock()
@@ -62,6 +64,8 @@ class Issuer:
         with self._cycle, span("issue") as recorded:
             self._catch_up()
             report = self._issue(now, places)
+            if places is None:
+                self._remove_stale(now)
             recorded.note(issued=len(report.issued), unchanged=len(report.unchanged))
             return report
 
@@ -69,12 +73,13 @@ class Issuer:
         made: list[Issued] = []
         unchanged, waiting = [], []
         champions = self.champions.current()
-        for place in self._places(only):
-            latest = _read_latest(self._storage, place.id)
+        places = {place.id: place for place in self._places(only)}
+        for place_id, latest in self._latest.read(places):
+            place = places[place_id]
             if latest is None:
-                waiting.append(place.id)
+                waiting.append(place_id)
             elif self._is_current(place, latest, champions, now):
-                unchanged.append(place.id)
+                unchanged.append(place_id)
             else:
                 made.append(
                     issue_place(place, latest, champions, now=now, simulated=self._simulated)
@@ -96,14 +101,24 @@ class Issuer:
         self._finished = self._head.number if added else self._finished
         return added
 
+    def _remove_stale(self, now: datetime) -> None:
+        """Where the bucket refuses, what is stale stays until the next cycle."""
+        try:
+            removed = self._latest.remove_stale(now=now)
+        except StorageError as error:
+            _LOG.warning("stale parts of %s stay: %s", names.LATEST, error)
+        else:
+            _LOG.debug("stale parts removed: %s", ", ".join(removed))
+
     def _catch_up(self) -> None:
         """Find the ledger's head and serve what it holds, where a crash or another process came
         between."""
         self._head, segment = ledger.find_head(self._storage, self._head)
         if segment is None or self._head.number == self._finished:
             return
-        for one in segment.issued:
-            latest = _read_latest(self._storage, one.place.id)
+        issued = {one.place.id: one for one in segment.issued}
+        for place_id, latest in self._latest.read(issued):
+            one = issued[place_id]
             one.members.extend(members_of(one, latest) if latest else ())
             publish(self._storage, one)
         self._finished = self._head.number
@@ -153,13 +168,6 @@ def _still_new(theirs: LedgerSegment, ours: Sequence[Issued]) -> Sequence[Issued
         )
 
     return [one for one in ours if is_new(one)]
-
-
-def _read_latest(storage: Storage, place_id: str) -> Latest | None:
-    try:
-        return Latest.FromString(storage.read(names.latest(place_id)).data)
-    except Absent:
-        return None
 
 
 def _observe(issued: Sequence[Issued], now: datetime) -> None:
