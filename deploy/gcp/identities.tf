@@ -38,7 +38,7 @@ locals {
     # that right when an object of the name is there, and a repeated tick must hear "exists", not "forbidden".
     ingest     = ["raw/", "upload_meta/", "uploads/", "state/", "processed/", "quarantine/", "places.json"]
     preprocess = ["records/", "processed/", "quarantine/", "latest/", "state/", "places.json"]
-    serve      = ["issued/", "ledger/"]
+    serve      = ["issued/", "ledger/", "latest/"] # latest/ to remove what nobody needs
     train      = ["models/", "skill.json"]
   }
   objects = "projects/_/buckets/${local.bucket}/objects/"

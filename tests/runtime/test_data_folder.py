@@ -19,15 +19,25 @@ from skyblend.runtime.tokens import bearer, is_shown, token
 
 def test_a_new_folder_gets_the_present_format(tmp_path: Path) -> None:
     folder.prepare(tmp_path / "new" / "data")
-    assert json.loads((tmp_path / "new" / "data" / "version").read_text()) == {"format": 1}
+    assert json.loads((tmp_path / "new" / "data" / "version").read_text()) == {"format": 2}
     folder.prepare(tmp_path / "new" / "data")
 
 
 def test_a_newer_format_is_refused_and_nothing_touched(tmp_path: Path) -> None:
-    (tmp_path / "version").write_text('{"format": 2}')
-    with pytest.raises(Misconfigured, match="has format 2, this Skyblend reads up to 1"):
+    (tmp_path / "version").write_text('{"format": 3}')
+    with pytest.raises(Misconfigured, match="has format 3, this Skyblend reads up to 2"):
         runtime_for(Settings(data=tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["version"]
+
+
+def test_a_folder_of_format_1_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "version").write_text('{"format": 1}')
+    latest = tmp_path / "live" / "bucket" / "latest" / "berlin.pb"
+    latest.parent.mkdir(parents=True)
+    latest.write_bytes(b"runs")
+    folder.prepare(tmp_path)
+    assert json.loads((tmp_path / "version").read_text()) == {"format": 2}
+    assert latest.read_bytes() == b"runs"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +58,7 @@ def test_an_unreadable_format_is_refused_and_stays(tmp_path: Path, content: str)
     with pytest.raises(Misconfigured) as refused:
         folder.prepare(tmp_path)
     file = tmp_path / "version"
-    assert str(refused.value) == f'{file}: expected {{"format": 1}}, got {content!r}'
+    assert str(refused.value) == f'{file}: expected {{"format": 2}}, got {content!r}'
     assert file.read_text() == content
 
 

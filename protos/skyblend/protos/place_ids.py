@@ -8,7 +8,7 @@ _FORBIDDEN = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 LONGEST = 64
 # A part of an object's name may have 255 bytes, so a longer id is cut into folders. Each ends in
 # `%`, as no file here does, and what follows begins with it, so never with a dot.
-_PIECE, CUT = 200, "%/%"
+_PIECE, _CUT = 200, "%/%"
 
 
 def problem(place_id: str) -> str | None:
@@ -33,9 +33,14 @@ def object_part(place_id: str) -> str:
     if _PLAIN.fullmatch(place_id):
         return place_id
     encoded = quote(place_id, safe="-_.")
-    return CUT.join(encoded[at : at + _PIECE] for at in range(0, len(encoded), _PIECE))
+    return _CUT.join(encoded[at : at + _PIECE] for at in range(0, len(encoded), _PIECE))
+
+
+def is_object_part(part: str) -> bool:
+    """Whether this may stand for one id: a slash is there only where a long id is cut."""
+    return "/" not in part.replace(_CUT, "")
 
 
 def from_object_part(part: str) -> str:
     """The id behind `object_part`."""
-    return unquote(part.replace(CUT, ""))
+    return unquote(part.replace(_CUT, ""))

@@ -13,11 +13,12 @@ from typing import Any
 from skyblend.runtime.locks import Lock, acquire, held
 from skyblend.runtime.settings import Misconfigured
 
-FORMAT = 1
+FORMAT = 2
 VERSION_FILE, RUNNING_FILE, LOCK_FILE = "version", "running.json", "lock"
 _SHOWN = 60  # bytes of a file that is no version
 # Format that a folder has -> what brings it to the next one.
-MIGRATIONS: dict[int, Callable[[Path], None]] = {}
+# 1: `latest/` had an object for each place, which still counts; who wrote those reads no others.
+MIGRATIONS: dict[int, Callable[[Path], None]] = {1: lambda _: None}
 
 
 class Locked(Exception):
@@ -70,7 +71,7 @@ def _format(data: Path) -> int:
         found = None
     if type(found) is not int or found < 1:
         got = content[:_SHOWN].decode(errors="replace").strip()
-        raise Misconfigured(f'{path}: expected {{"format": 1}}, got {got!r}')
+        raise Misconfigured(f'{path}: expected {{"format": {FORMAT}}}, got {got!r}')
     return found
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from datetime import date, datetime
 
-from skyblend.protos.place_ids import CUT, from_object_part, object_part
+from skyblend.protos.place_ids import from_object_part, is_object_part, object_part
 
 PLACES = "places.json"
 CHAMPION = "models/champion.json"
@@ -121,7 +121,7 @@ def latest_place(name: str) -> str | None:
     """The place of an object of `latest/` that an older version wrote for this place alone; None
     for a part."""
     part = name.removeprefix(LATEST).removesuffix(".pb")
-    return None if "/" in part.replace(CUT, "") else from_object_part(part)
+    return from_object_part(part) if is_object_part(part) else None
 
 
 def issued(place_id: str) -> str:

@@ -107,8 +107,9 @@ class Issuer:
             removed = self._latest.remove_stale(now=now)
         except StorageError as error:
             _LOG.warning("stale parts of %s stay: %s", names.LATEST, error)
-        else:
-            _LOG.debug("stale parts removed: %s", ", ".join(removed))
+            return
+        if removed:
+            _LOG.info("%d stale parts of %s removed", len(removed), names.LATEST)
 
     def _catch_up(self) -> None:
         """Find the ledger's head and serve what it holds, where a crash or another process came
