@@ -42,8 +42,9 @@ class Design:
     tasks_together: int = 4  # of different sources in one instance, on the average of a round
     class_a_object: int = 5  # raw, records, mark, two notes for the tables
     class_b_object: int = 13  # of ingest 4, of preprocess 5, of the load 4
-    issue_reads: int = 4  # of a place
-    latest_together: int = 1  # places in one object of latest/
+    issue_reads: int = 3  # of a place, in issued/
+    latest_reads: float = 2.0  # of an object of latest/, in a cycle that asks for it
+    latest_together: int = 100  # places in one object of latest/: those of a task
     issued_together: int = 1  # places in one object of issued/
     issues_by_event: bool = True  # whether each raw object issues its places at once
     # Of the answers' bytes that raw/ holds, compressed: recorded ones shrink to 0.03 to 0.12.
@@ -87,9 +88,9 @@ MEASURES = (
     ),
     Measure(
         "shards",
-        "100 places in one object of latest/ and of issued/",
+        "100 places in one object of issued/",
         "",
-        {"latest_together": 100, "issued_together": 100},
+        {"issued_together": 100},
     ),
     Measure(
         "training-table",

@@ -159,10 +159,17 @@ def _preprocess_seconds(plan: Plan, tasks: float, values: float) -> float:
 
 def _serve_seconds(plan: Plan, issues: float) -> float:
     work, design = plan.work, plan.design
-    reads = design.issue_reads / design.latest_together
-    calls = issues * (1 / design.issued_together + reads)
+    calls = issues * (1 / design.issued_together + _issue_reads(plan))
     asked = plan.requests * work.serve_request
     return issues * work.issue_place + calls * work.storage_seconds + asked + MONTH * work.start
+
+
+def _issue_reads(plan: Plan) -> float:
+    """Reads for an issue of one place: of its issue of before, and its share in those of the parts
+    of latest/ that hold it, one of each provider."""
+    design = plan.design
+    parts = len(plan.providers) * design.latest_reads / design.latest_together
+    return design.issue_reads / design.issued_together + parts
 
 
 def lines(plan: Plan) -> Iterator[Line]:
@@ -195,7 +202,7 @@ def _calling(plan: Plan, month: Amounts) -> Iterator[Line]:
     latest = _latest_writes(plan, month.tasks)
     cycles = month.tasks if design.issues_by_event else MONTH
     issued = month.issues / design.issued_together
-    reads = month.issues * design.issue_reads / design.latest_together
+    reads = month.issues * _issue_reads(plan)
     announced = 4 * MONTH * (3 * sources + 8)  # a look each quarter of an hour
     yield Line("ticks", "class_a", month.ticks * 2 * sources + announced)
     yield Line("ticks", "class_b", month.ticks * (4 * sources + 2))
@@ -210,7 +217,7 @@ def _calling(plan: Plan, month: Amounts) -> Iterator[Line]:
 
 def _looks(plan: Plan) -> float:
     """Reads of the hourly issue that finds nothing new, where events issue the places."""
-    looks = plan.design.issue_reads * MONTH * plan.places
+    looks = _issue_reads(plan) * MONTH * plan.places
     return looks if plan.design.issues_by_event else 0.0
 
 
