@@ -7,7 +7,7 @@ from skyblend.preprocess import wire
 from skyblend.preprocess.latest import LatestRuns
 from skyblend.preprocess.rebuild import rebuild
 from skyblend.preprocess.rows import Piece, concatenate
-from skyblend.protos.v1.records_pb2 import Run
+from skyblend.protos.v1.records_pb2 import Latest, Run
 from skyblend.runtime import names
 from skyblend.runtime.latest.reader import read_one
 from skyblend.runtime.storage.memory import MemoryStorage
@@ -197,6 +197,20 @@ def test_a_run_that_the_records_do_not_hold_any_more_is_taken_out(runtime, colle
     runtime.storage.delete(names.forecasts(done.raw, NOW.date()))
     assert rebuild(runtime, now=NOW + timedelta(minutes=1)) == []
     assert not read_one(runtime.storage, "munich").runs
+
+
+def test_rebuilding_empties_the_object_of_an_older_version(runtime, collected, open_meteo):
+    answer, body = open_meteo
+    collected(answer(body([4.5, 6.5]), [MUNICH]))
+    found = read_one(runtime.storage, "munich")
+    (part,) = [one.name for one in runtime.storage.list(names.LATEST)]
+    runtime.storage.write("latest/munich.pb", found.SerializeToString(deterministic=True))
+    runtime.storage.delete(part)
+    assert read_one(runtime.storage, "munich") == found
+    assert rebuild(runtime, now=NOW + timedelta(minutes=1)) == ["munich"]
+    assert read_one(runtime.storage, "munich") == found
+    old = Latest.FromString(runtime.storage.read("latest/munich.pb").data)
+    assert old == Latest(place_id="munich")
 
 
 def test_a_backfill_is_no_run_to_issue_from(runtime, collected, open_meteo):

@@ -33,7 +33,8 @@ def rebuild(runtime: Runtime, *, now: datetime) -> list[str]:
     for rows, flags in _blocks(storage, (now - HORIZON).date()):
         found.take(rows, flags)
     runs = found.messages()
-    for name in sorted(runs.keys() | {listed.name for listed in storage.list(names.LATEST)}):
+    others = [one.name for one in storage.list(names.LATEST) if one.name not in runs]
+    for name in (*runs, *others):  # first what there is, so that no place is without meanwhile
         update(storage, name, partial(_replaced, name, new=runs.get(name, {}), since=now))
     return sorted({place for part in runs.values() for place in part})
 
