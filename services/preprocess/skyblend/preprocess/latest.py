@@ -23,7 +23,7 @@ from skyblend.runtime.storage import Storage, update
 from skyblend.sources.registry import terms
 from skyblend.weather.quality import Flag
 
-HELD = 24 << 20  # bytes of runs held before they are written: more than a task of 100 places
+HELD = 20 << 20  # bytes of runs held before they are written: more than a task of 100 places
 _SECOND = 1_000_000  # us
 
 Runs = Mapping[str, Mapping[Forecaster, Run]]  # place -> the runs there
@@ -50,6 +50,9 @@ class Newest:
         return self.raw.partition("#")[0]
 
 
+Held = dict[str, dict[Forecaster, list[Newest]]]  # place -> the runs there, as columns
+
+
 def is_backfill(raw: str) -> bool:
     """Whether the raw object is a task that is done once for each place: its day is `once`."""
     return not names.is_upload(raw) and raw.split("/")[2:3] == ["once"]
@@ -63,7 +66,7 @@ class LatestRuns:
 
     def __init__(self, storage: Storage, *, held: int | None = HELD) -> None:
         self._storage, self._held = storage, held
-        self._runs: dict[str, dict[str, dict[Forecaster, list[Newest]]]] = {}
+        self._runs: dict[str, Held] = {}
         self._bytes = self._number = 0
         self.places: set[str] = set()
 
@@ -93,24 +96,28 @@ class LatestRuns:
         raw object."""
         self._number += bool(self._runs)
         while self._runs:
-            part, found = self._runs.popitem()
-            self._merge(part, {place: _messages(found.pop(place)) for place in [*found]})
+            self._merge(*self._runs.popitem())
         self._bytes = 0
 
-    def _merge(self, name: str, new: Runs) -> None:
+    def _merge(self, name: str, new: Held) -> None:
         """Merge runs into a part."""
         ours: set[str] = set()
 
         def change(before: bytes | None) -> bytes:
-            ours.clear()
             contents = parts.contents(name, before or b"")
-            for place, runs in new.items():
+            ours.clear()
+
+            def content(place: str) -> parts.Content:
+                if place not in new:
+                    return contents[place]
+                runs = _messages(new[place])
                 held = after(contents.get(place), runs)
-                contents[place] = parts.latest(place, held)
                 raw = {run.raw for run in runs.values()}
                 if any(origins(run) & raw for run in held):
                     ours.add(place)
-            return parts.encode(contents)
+                return parts.latest(place, held)
+
+            return parts.made(contents.keys() | new.keys(), content)
 
         update(self._storage, name, change)
         self.places |= ours

@@ -2,7 +2,7 @@
 decoding the others."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import BinaryIO
 
@@ -30,13 +30,21 @@ def latest(place: str, runs: Iterable[Run]) -> bytes:
 
 def encode(contents: Mapping[str, Content]) -> bytes:
     """A part of the Latest of each place, in order of place ids."""
-    whole: list[Content] = []
-    for place in sorted(contents):
+    return made(contents.keys(), contents.__getitem__)
+
+
+def made(places: Collection[str], content: Callable[[str], Content]) -> bytes:
+    """A part of places whose Latest are made one after the other, so that they are in memory
+    once."""
+    whole = io.BytesIO()
+    for place in sorted(places):
         text = place.encode()
-        whole += [tag(_PLACE_ID, len(text)), text]
-    for place in sorted(contents):
-        whole += [tag(_LATEST, len(contents[place])), contents[place]]
-    return b"".join(whole)
+        whole.write(tag(_PLACE_ID, len(text)) + text)
+    for place in sorted(places):
+        latest = content(place)
+        whole.write(tag(_LATEST, len(latest)))
+        whole.write(latest)
+    return whole.getvalue()
 
 
 def contents(name: str, part: bytes) -> dict[str, Content]:
