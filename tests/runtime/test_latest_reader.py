@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import pytest
 from google.protobuf.message import DecodeError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from skyblend.protos.v1.records_pb2 import Latest, LatestPart, Run
 from skyblend.runtime import names
@@ -83,6 +83,7 @@ def cleaned(storage: MemoryStorage, *places: str, now: datetime = NOW) -> list[s
     return reader.remove_stale(now=now)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=64), st.binary(max_size=300)))
 def test_a_part_is_what_protobuf_reads(contents: dict[str, bytes]) -> None:
     some = {place: Latest(place_id=str(content)) for place, content in contents.items()}
