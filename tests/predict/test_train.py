@@ -5,7 +5,7 @@ import csv
 import hashlib
 import io
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scipy.special import stdtr
+from skyblend.predict.blend.columns import ForecastColumns, ObservationColumns
 from skyblend.predict.blend.model import decode
 from skyblend.predict.train.backtest import Holdout, backtest
 from skyblend.predict.train.gate import confidence_below_zero, judge, student
 from skyblend.predict.train.history import histories, latest_as_of
-from skyblend.predict.train.job import train
+from skyblend.predict.train.job import told, train
 from skyblend.protos.v1.events_pb2 import ModelPromoted
+from skyblend.protos.v1.records_pb2 import Place
 from skyblend.runtime import names
 from skyblend.runtime.place import Runtime, runtime_for
 from skyblend.runtime.settings import Settings
@@ -161,6 +163,34 @@ def test_a_training_reads_no_more_days_than_it_may(archive: Runtime) -> None:
     few = replace(archive, settings=replace(archive.settings, train_days=3))
     assert {one.days for one in train(few, at=at).series} <= {0, 1, 2, 3}
     assert min(one.days for one in train(archive, at=at).series) > 3
+
+
+def test_a_training_reads_only_the_runs_that_it_may(archive: Runtime) -> None:
+    """All runs of the archive are those of midnight."""
+
+    def trained(*hours: int) -> list[object]:
+        settings = replace(archive.settings, train_hours=hours)
+        found = told(archive.tables, settings, at=at_day(DAYS), configured={})
+        return [
+            (one.series, one.places, rows_of(one.forecasts), rows_of(one.observations))
+            for one in found
+        ]
+
+    (whole,) = trained()
+    assert trained(0, 6) == [whole]
+    assert trained(6, 12) == []
+
+
+def rows_of(columns: ForecastColumns | ObservationColumns) -> list[list[float]]:
+    return [getattr(columns, one.name).tolist() for one in fields(columns)]
+
+
+def test_with_few_runs_a_place_is_where_it_is_configured_to_be(archive: Runtime) -> None:
+    settings = replace(archive.settings, train_hours=(0,))
+    configured = {"p1": Place(id="p1", latitude=48.5, longitude=11.5)}
+    (history,) = told(archive.tables, settings, at=at_day(DAYS), configured=configured)
+    assert history.position[1, :2].tolist() == [48.5, 11.5]
+    assert np.isnan(history.position[0]).all()
 
 
 def test_few_days_train_nothing_and_say_why(archive: Runtime) -> None:

@@ -33,13 +33,15 @@ TYPES = {"string": "STRING", "int32": "INT64", "double": "FLOAT64"}
 def queries() -> Iterator[Query]:
     """Each view, with two variables and every filter or none, with one and some."""
     filtered = Query(
-        as_of=T0, sources=("x", "y"), places=("P",), periods=(0, 3600), valid_from=T0, valid_to=T0
-    )
+        as_of=T0, sources=("x", "y"), places=("P",), periods=(0, 3600), valid_from=T0, valid_to=T0,
+        issue_hours=(0, 12),
+    )  # fmt: skip
     for view in View:
         yield replace(filtered, view=view, variables=TWO, raw="raw/x")
         yield Query(view=view, variables=TWO)
         yield Query(view=view, variables=("temperature_2m",), raw="raw/x")
         yield replace(filtered, view=view, variables=("temperature_2m",))
+        yield replace(filtered, view=view, variables=("temperature_2m",), bare=True)
 
 
 def entry(first: date, last: date, *, before: bool, generation: int = 7) -> Entry:

@@ -83,6 +83,19 @@ def test_a_distance_that_cannot_be(value: str) -> None:
         Settings.read({"SKYBLEND_NEAREST_KM": value})
 
 
+@pytest.mark.parametrize(
+    ("value", "hours"), [("", ()), ("0,6,12,18", (0, 6, 12, 18)), (" 23, 0,23,", (0, 23))]
+)
+def test_hours_of_a_day(value: str, hours: tuple[int, ...]) -> None:
+    assert Settings.read({"SKYBLEND_TRAIN_HOURS": value}).train_hours == hours
+
+
+@pytest.mark.parametrize("value", ["24", "0,six", "-1", "0.5", "0 6"])
+def test_hours_that_cannot_be(value: str) -> None:
+    with pytest.raises(Misconfigured, match="SKYBLEND_TRAIN_HOURS must be "):
+        Settings.read({"SKYBLEND_TRAIN_HOURS": value})
+
+
 def test_a_sources_options_have_short_names_and_no_empty_values() -> None:
     settings = Settings.read(
         {"SKYBLEND_OPEN_METEO_APIKEY": "k", "SKYBLEND_OPEN_METEO_MODELS": "",

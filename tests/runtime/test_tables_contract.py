@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, permutations
 from pathlib import Path
@@ -427,3 +428,67 @@ def test_every_order_of_three_files(duck: FilledFolder) -> None:
         query = Query(variables=TEMPERATURE, view=VERSIONS)
         answers.append(rows(filled.tables.forecasts(query), "raw"))
     assert answers == [["raw/1", "raw/2", "raw/3"]] * 6
+
+
+def test_only_runs_of_the_hours_that_are_asked_for(filled: Filled) -> None:
+    """A run belongs to the hour that it was issued in; its versions stay together."""
+    for known, hours, value in (
+        (1, 0, 1.0),
+        (2, 6.99, 2.0),
+        (3, 7, 3.0),
+        (4, -6, 4.0),
+        (5, 0, 5.0),
+    ):
+        row = forecast(known, f"raw/x/{known}.pb", issued_at=at(hours), temperature_2m=value)
+        filled.put([row])
+    filled.put(observations=[observation(1, temperature_2m=9.0, observed_at=at(3))])
+
+    def told(*hours: int, **asked: Any) -> list[float]:
+        query = Query(variables=TEMPERATURE, view=VERSIONS, issue_hours=hours, **asked)
+        assert filled.tables.count_forecasts(query) == filled.tables.forecasts(query).num_rows
+        return rows(filled.tables.forecasts(query), "temperature_2m")
+
+    assert told() == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert told(0) == [1.0, 5.0]
+    assert told(6) == [2.0]
+    assert told(18, 7) == [3.0, 4.0]  # six hours before midnight is 18 h
+    assert told(0, 6, as_of=at(2)) == [1.0, 2.0]
+    assert told(1) == []
+    observed = filled.tables.observations(Query(variables=TEMPERATURE, issue_hours=(0,)))
+    assert rows(observed, "temperature_2m") == [9.0]  # nobody issues an observation
+
+
+@pytest.mark.parametrize("hours", [(), (0, 6, 12, 18), (0,)], ids=str)
+@pytest.mark.parametrize("view", list(View))
+def test_a_bare_answer_is_the_same_without_members_raw_and_position(
+    filled: Filled, hours: tuple[int, ...], view: View
+) -> None:
+    """Ties, late words, missing values, flags and extremes; members of one upload have one time."""
+    flags = [{"variable": "temperature_2m", "check": "range", "reason": "expected < 60, got 71.5"}]
+    tied = [
+        (f"raw/uploads/f#{name}", value) for name, value in zip("bca", (2.0, 1.0, 1.0), strict=True)
+    ]
+    filled.put([forecast(3, raw, temperature_2m=value) for raw, value in tied])
+    filled.put([forecast(1, temperature_2m=1.0), forecast(1, member="1", temperature_2m=7.0)])
+    filled.put([forecast(2, "raw/x/b.pb", dew_point_2m=5.0)])
+    filled.put(
+        [
+            forecast(4, "raw/x/c.pb", temperature_2m=71.5, flags=flags),
+            forecast(4, "raw/x/c.pb", received_at=at(9), temperature_2m=8.0, valid_at=at(25)),
+            forecast(4, "raw/x/c.pb", temperature_2m=3.0, issued_at=at(-5)),
+            forecast(4, "raw/x/c.pb", temperature_2m_max=9.0, period=86400, source="y"),
+        ]
+    )
+    for variable, fewest in (("temperature_2m", 2), ("temperature_2m_max", 1)):
+        for as_of in (None, at(3)):
+            query = Query(variables=(variable,), view=view, issue_hours=hours, as_of=as_of)
+            whole = filled.tables.forecasts(query)
+            bare = filled.tables.forecasts(replace(query, bare=True))
+            assert bare.schema.equals(whole.schema)
+            expected = [
+                row | dict.fromkeys(("raw", "latitude", "longitude", "elevation"))
+                for row in whole.to_pylist()
+                if not row["member"]
+            ]
+            assert sorted(bare.to_pylist(), key=str) == sorted(expected, key=str)
+            assert as_of or bare.num_rows >= fewest

@@ -44,9 +44,7 @@ def train(session: Session, at: datetime | None, *, dry_run: bool) -> None:
 
 def _tell_bytes(runtime: "Runtime", at: datetime) -> None:
     """The bytes of each query of a training; its scores and skill come of the same rows."""
-    from skyblend.predict.blend.series import BLENDED
-    from skyblend.predict.train.history import histories
-    from skyblend.predict.train.job import history_since
+    from skyblend.predict.train.job import told
     from skyblend.runtime import places
     from skyblend.runtime.tables.bigquery import BigQueryTables
     from skyblend.runtime.tables.bigquery.dry import DryRun
@@ -57,9 +55,7 @@ def _tell_bytes(runtime: "Runtime", at: datetime) -> None:
             f"{runtime.settings.tables}, and reading costs nothing"
         )
     dry, known = DryRun(runtime.tables), places.read(runtime.storage)
-    since = history_since(runtime.settings, at)
-    for variable in BLENDED:
-        histories(dry, (variable,), as_of=at, places=known, since=since)
+    list(told(dry, runtime.settings, at=at, configured=known))
     for one in dry.asked:
         click.echo(f"{', '.join(one.query.variables)} of {one.table}: {one.bytes} bytes")
     total = sum(one.bytes for one in dry.asked)

@@ -60,6 +60,14 @@ def names(given: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in given.split(",") if part.strip())
 
 
+def hours(given: str) -> tuple[int, ...]:
+    """Hours of the day with commas between, in their order."""
+    found = tuple(sorted({whole(part) for part in names(given)}))
+    if found and found[-1] > 23:
+        raise ValueError(f"must be hours from 0 to 23 with commas between, got {given[:40]!r}")
+    return found
+
+
 def one_of(*allowed: str) -> Callable[[str], str]:
     """One of the given words."""
 
@@ -164,6 +172,9 @@ class Settings:
         "When forecasts are issued: with new records and by the clock, or by the clock only.",
     )
     train_days: int = setting("0", whole, "Days of history that a training reads; 0: all.")
+    train_hours: tuple[int, ...] = setting(
+        "", hours, "Hours of the day (UTC) whose runs a training reads, with commas; empty: all."
+    )
     traces: str = setting(
         "", text, "Where OpenTelemetry traces go: gcp, or the http(s) address of a collector."
     )

@@ -27,7 +27,11 @@ class View(StrEnum):
 class Query:
     """Which rows: empty tuples and None mean all. `as_of` leaves out what became known later;
     bounds of the valid (observed) time are inclusive below and exclusive above. Rows without a
-    value of any of `variables` are left out."""
+    value of any of `variables` are left out.
+
+    Of forecasts, `issue_hours` are hours of the day (UTC) in which a run was issued. `bare` is what
+    learning needs: members of ensembles are left out, and the raw object and the position, which
+    are most of a row's bytes, come as null."""
 
     variables: tuple[str, ...] = ()
     view: View = View.CURRENT
@@ -38,6 +42,8 @@ class Query:
     valid_from: datetime | None = None
     valid_to: datetime | None = None
     raw: str = ""  # only rows of this raw object and its members
+    issue_hours: tuple[int, ...] = ()
+    bare: bool = False
 
 
 class TablesError(Exception):

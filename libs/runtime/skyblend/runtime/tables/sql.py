@@ -9,14 +9,15 @@ one, and a row that is there twice counts once.
 
 # ruff: noqa: S608 - the statements are put together from our own names; values are parameters
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from skyblend.runtime.tables import Query, View
 from skyblend.runtime.tables.columns import FORECAST_KEY, OBSERVATION_KEY, VARIABLES
 
 ORDER = ("known_at", "received_at", "raw")
 _POSITION = ("latitude", "longitude", "elevation")
+_BARE = ("raw", *_POSITION)  # null in a bare answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,22 @@ BIGQUERY = Dialect(
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What one table is made of: its key, the key's column of the valid or observed time, and what
-    the newest version tells."""
+    the newest version tells; `stored` is how a column is read that does not stand there under its
+    own name."""
 
     key: tuple[str, ...]
     time: str
     told: tuple[str, ...]
+    stored: Mapping[str, str] = field(default_factory=dict)
+
+    def read(self, column: str) -> str:
+        """What gives a column of the table."""
+        return self.stored.get(column, column)
+
+    @property
+    def bare(self) -> "Shape":
+        """The shape without the position."""
+        return replace(self, told=tuple(one for one in self.told if one not in _POSITION))
 
 
 FORECASTS = Shape(FORECAST_KEY, "valid_at", _POSITION)
@@ -68,6 +80,8 @@ def view(
 ) -> tuple[str, Parameters]:
     """The statement (with `?`) and its parameters that read `query` from `relation`."""
     parameters: Parameters = []
+    asked = columns(shape, variables)
+    shape = shape.bare if query.bare else shape
     known = _known(query, relation, shape, variables, dialect=dialect, parameters=parameters)
     ctes = [f"known AS ({known})"]
     rows = "known"
@@ -90,6 +104,9 @@ def view(
     )
     if query.raw:
         final = f"SELECT * FROM ({final}) AS answer WHERE {_of_raw(query, parameters)}"
+    if query.bare:
+        told = (f"NULL AS {name}" if name in _BARE else name for name in asked)
+        final = f"SELECT {', '.join(told)} FROM ({final}) AS told"
     return f"WITH {', '.join(ctes)} {final}", parameters
 
 
@@ -119,6 +136,8 @@ def _known(
     """The rows that the query may look at; every condition is on the key or on known_at, so no
     history is cut apart."""
     conditions = [" OR ".join(f"{name} IS NOT NULL" for name in variables)]
+    if query.bare and "member" in shape.key:
+        conditions.append(f"{shape.read('member')} = ''")
     for column, operator, bound in (
         ("known_at", "<=", query.as_of),
         (shape.time, ">=", query.valid_from),
@@ -127,21 +146,34 @@ def _known(
         if bound is not None:
             conditions.append(f"{column} {operator} ?")
             parameters.append(bound)
+    for one, allowed in _lists(query, shape):
+        if dialect.list_parameters:
+            conditions.append(f"{one} IN UNNEST(?)")
+            parameters.append(allowed)
+        else:
+            conditions.append(f"{one} IN ({', '.join('?' * len(allowed))})")
+            parameters.extend(allowed)
+    chosen = ", ".join(_read(shape, name) for name in columns(shape, variables))
+    return f"SELECT {chosen} FROM {relation} WHERE " + " AND ".join(
+        f"({one})" for one in conditions
+    )
+
+
+def _lists(query: Query, shape: Shape) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """What must be one of several, where any are given."""
     for column, allowed in (
         ("source", query.sources),
         ("place_id", query.places),
         ("period", query.periods),
     ):
-        if allowed and dialect.list_parameters:
-            conditions.append(f"{column} IN UNNEST(?)")
-            parameters.append(allowed)
-        elif allowed:
-            conditions.append(f"{column} IN ({', '.join('?' * len(allowed))})")
-            parameters.extend(allowed)
-    chosen = ", ".join(columns(shape, variables))
-    return f"SELECT {chosen} FROM {relation} WHERE " + " AND ".join(
-        f"({one})" for one in conditions
-    )
+        if allowed:
+            yield shape.read(column), allowed
+    if query.issue_hours and "issued_at" in shape.key:
+        yield "EXTRACT(HOUR FROM issued_at)", query.issue_hours
+
+
+def _read(shape: Shape, column: str) -> str:
+    return column if column not in shape.stored else f"{shape.stored[column]} AS {column}"
 
 
 def _touched(query: Query, shape: Shape, parameters: Parameters) -> str:

@@ -43,25 +43,39 @@ class _Rows:
     kind: tuple[Ints, tuple[str, ...]] = field(default_factory=lambda: (np.zeros(0, np.int64), ()))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much of the past is read: valid times from `since` on, and runs issued in `hours` of the
+    day (UTC); all where they are not given. With `hours` rows are read bare, so a place has the
+    position that it is configured with, or none."""
+
+    since: datetime | None = None
+    hours: tuple[int, ...] = ()
+
+
 def histories(
     tables: Tables,
     variables: tuple[str, ...],
     *,
     as_of: datetime,
     places: Mapping[str, Place],
-    since: datetime | None = None,
+    extent: Extent | None = None,
 ) -> list[History]:
     """The history of every blended series of `variables` that forecasts exist of, as it was known
-    at `as_of`; of valid times from `since` on, where it is given.
+    at `as_of`.
 
     `places` are the configured ones: their positions count before those of the records.
     """
+    extent = extent or Extent()
     found: list[History] = []
     for variable in variables:
         if variable not in BLENDED:
             raise ValueError(f"{variable} is not blended: expected one of {', '.join(BLENDED)}")
-        query = Query(variables=(variable,), view=View.VERSIONS, as_of=as_of, valid_from=since)
-        told = _without_members(tables.forecasts(query))
+        query = Query(
+            variables=(variable,), view=View.VERSIONS, as_of=as_of, valid_from=extent.since
+        )
+        few = replace(query, issue_hours=extent.hours, bare=bool(extent.hours))
+        told = _without_members(tables.forecasts(few))
         forecasts = _rows(told, variable, ("place_id", "source", "model"))
         observations = _rows(tables.observations(query), variable, ("place_id", "source"))
         found += [

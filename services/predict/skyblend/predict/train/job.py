@@ -12,16 +12,18 @@ from skyblend.predict.blend.columns import History
 from skyblend.predict.blend.model import Model, ModelError, decode
 from skyblend.predict.blend.series import BLENDED
 from skyblend.predict.train.candidate import Trained, train_series
-from skyblend.predict.train.history import histories
+from skyblend.predict.train.history import Extent, histories
 from skyblend.predict.train.publish import mean_scores, publish_model, write_skill
 from skyblend.predict.train.skill import skill
 from skyblend.predict.train.threads import one_thread
 from skyblend.protos.v1.events_pb2 import ModelPromoted
+from skyblend.protos.v1.records_pb2 import Place
 from skyblend.runtime import names, places
 from skyblend.runtime.place import Runtime
 from skyblend.runtime.publishing import publish
 from skyblend.runtime.settings import Settings
 from skyblend.runtime.storage import Absent, Storage
+from skyblend.runtime.tables import Tables
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,7 +63,8 @@ def train(runtime: Runtime, *, at: datetime) -> TrainReport:
 def _train(runtime: Runtime, at: datetime) -> TrainReport:
     moment = round(at.timestamp() * 1_000_000)
     reports, skills = [], {}
-    for history in _histories(runtime, at):
+    configured = places.read(runtime.storage)
+    for history in told(runtime.tables, runtime.settings, at=at, configured=configured):
         started = time.perf_counter()
         champion = champion_as_of(runtime.storage, history.series.key, at)
         trained = train_series(history, champion, at=moment)
@@ -76,17 +79,15 @@ def _train(runtime: Runtime, at: datetime) -> TrainReport:
     return TrainReport(at, tuple(reports))
 
 
-def _histories(runtime: Runtime, at: datetime) -> Iterator[History]:
-    configured = places.read(runtime.storage)
-    since = history_since(runtime.settings, at)
+def told(
+    tables: Tables, settings: Settings, *, at: datetime, configured: Mapping[str, Place]
+) -> Iterator[History]:
+    """Every history that a training at `at` learns from, read one variable at a time; the settings
+    bound the days and the runs, and so the bytes that are paid for in the cloud."""
+    since = at - timedelta(days=settings.train_days) if settings.train_days else None
+    extent = Extent(since=since, hours=settings.train_hours)
     for variable in BLENDED:
-        yield from histories(runtime.tables, (variable,), as_of=at, places=configured, since=since)
-
-
-def history_since(settings: Settings, at: datetime) -> datetime | None:
-    """The first valid time that a training at `at` reads, None for all; in the cloud it bounds the
-    bytes that are paid for."""
-    return at - timedelta(days=settings.train_days) if settings.train_days else None
+        yield from histories(tables, (variable,), as_of=at, places=configured, extent=extent)
 
 
 def champion_as_of(storage: Storage, key: str, at: datetime) -> Model | None:
