@@ -3,6 +3,8 @@ locals {
   tables = {
     forecasts    = "valid_at"
     observations = "observed_at"
+    # What a training reads, a tenth of the bytes of forecasts; filled with it, in the same transactions.
+    training_forecasts = "valid_at"
   }
 }
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from skyblend.cli.tidy import rows as tidy
 from skyblend.ingest import uploads
-from skyblend.predict.train.history import histories, latest_as_of
+from skyblend.predict.train.history import Extent, histories, latest_as_of
 from skyblend.preprocess.process import process
 from skyblend.protos.v1.events_pb2 import RawStored
 from skyblend.runtime.access import OpenAccess
@@ -166,6 +166,34 @@ def test_training_and_export_read_the_same(both: tuple[Runtime, Runtime]) -> Non
         assert lines(mine.forecasts) == lines(other.forecasts)
         assert lines(mine.observations) == lines(other.observations)
         assert len(lines(mine.forecasts)) > 20
+
+
+def test_a_training_of_few_runs_reads_the_same_from_its_own_table(
+    both: tuple[Runtime, Runtime],
+) -> None:
+    """Many rows are tied here: all uploads were received at one moment."""
+    for runtime in both:
+        fill(runtime)
+        runtime.tables.load_pending()
+    here, there = (runtime.tables for runtime in both)
+    assert isinstance(there, BigQueryTables)
+    for variable, view in product(("temperature_2m", "temperature_2m_max"), View):
+        query = Query(variables=(variable,), view=view, issue_hours=(0, 6), bare=True)
+        assert there.table_of(query).name == "training_forecasts"
+        expected = in_order(here.forecasts(query))
+        assert in_order(there.forecasts(query)).to_pylist() == expected.to_pylist()
+        assert expected.num_rows > 50 or variable != "temperature_2m"
+        # No less than what the large table gives, bare or not.
+        whole = replace(query, issue_hours=())
+        assert there.table_of(whole).name == "forecasts"
+        assert in_order(there.forecasts(whole)).to_pylist() == expected.to_pylist()
+    at, extent = T0 + timedelta(days=2), Extent(since=T0, hours=(0, 12))
+    ours, theirs = (
+        histories(tables, ("temperature_2m",), as_of=at, places={}, extent=extent)[0]
+        for tables in (here, there)
+    )
+    assert lines(ours.forecasts) == lines(theirs.forecasts)
+    assert len(lines(ours.forecasts)) > 20
 
 
 def lines(columns: Any) -> list[Any]:

@@ -20,7 +20,14 @@ from skyblend.runtime import names
 from skyblend.runtime.settings import Settings
 from skyblend.runtime.storage.memory import MemoryStorage
 from skyblend.runtime.tables import Loaded, Query, TablesError, columns
-from skyblend.runtime.tables.bigquery import BigQueryTables, loading, schema, tables
+from skyblend.runtime.tables.bigquery import (
+    BigQueryTables,
+    loading,
+    schema,
+    statements,
+    tables,
+    training,
+)
 from skyblend.runtime.tables.bigquery.connection import Connection
 from skyblend.runtime.tables.bigquery.contents import Unreadable, contents
 from skyblend.runtime.tables.bigquery.loading import Loading
@@ -28,6 +35,7 @@ from skyblend.runtime.tables.bigquery.loading import Loading
 T0 = datetime(2026, 11, 20, tzinfo=UTC)
 A, B = [1.0, 2.0], [3.0]
 FORECASTS = schema.kinds()[0]
+TABLES = ["forecasts", training.NAME]
 PROVE = bool(os.environ.get("SKYBLEND_PROVE"))
 PLACES = 2000 if PROVE else 100  # in which a record object is damaged
 STEP = 1 if PROVE else 14
@@ -102,6 +110,13 @@ def rows(name: str, values: list[float]) -> list[tuple[str, float]]:
     return [(f"raw/x/{name}.pb", value) for value in values]
 
 
+def held(server: BigQueryServer, columns: str = "raw, temperature_2m") -> list[Any]:
+    """What stands in forecasts, and just so in the table of training: all runs are of midnight."""
+    stored = server.rows("forecasts", columns)
+    assert server.rows(training.NAME, columns) == stored
+    return stored
+
+
 def steps(server: BigQueryServer) -> list[str]:
     """The jobs that were begun, as attempt and step: `0_load`."""
     return ["_".join(name.split("_")[-2:]) for name in server.begun]
@@ -113,10 +128,10 @@ def test_what_is_noted_is_loaded_by_one_job_and_put_in_place_by_another(
     bucket.put("a", A)
     bucket.put("b", B, day=1)
     assert bucket.tables.load_pending() == Loaded(objects=2, rows=3)
-    assert server.rows("forecasts") == rows("a", A) + rows("b", B)
+    assert held(server) == rows("a", A) + rows("b", B)
     assert steps(server) == ["0_load", "0_replace"]
     assert bucket.state() == []
-    assert list(server.tables) == ["forecasts"]  # no staging table is left
+    assert sorted(server.tables) == TABLES  # no staging table is left
     assert bucket.tables.load_pending() == Loaded()
     assert len(server.begun) == 2
 
@@ -133,16 +148,76 @@ def test_the_table_is_partitioned_by_day_and_wants_a_bound(
     assert [one["name"] for one in table["schema"]["fields"]] == columns.forecasts().names
 
 
+def test_the_table_of_training_holds_few_runs_and_columns(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    """A run of 1 h, a member, and a row without a variable that is blended stay out; what follows
+    from another column is null, and costs nothing."""
+    row = pq.read_table(pa.BufferReader(parquet("raw/x/a.pb", [1.0]))).to_pylist()[0]
+    told = [
+        row,
+        row | {"issued_at": T0 + timedelta(hours=1)},
+        row | {"member": "1"},
+        row | {"temperature_2m": None, "dew_point_2m": 1.0},
+        row | {"raw": "raw/uploads/f#m", "received_at": T0 + timedelta(hours=2), "period": 3600},
+        row | {"issued_at": T0 + timedelta(hours=18, minutes=59)},
+    ]
+    table = pa.Table.from_pylist(told, schema=columns.forecasts())
+    bucket.write(f"{DAY}a.parquet", written(table))
+    bucket.tables.load(f"{DAY}a.parquet")
+    assert bucket.tables.load_pending() == Loaded(objects=1, rows=6)
+    found = server.rows(training.NAME, "raw, HOUR(issued_at), turn, HOUR(received_at), period")
+    assert found == [
+        ("raw/uploads/f#m", 0, "raw/uploads/f#m", 2, 3600),
+        ("raw/x/a.pb", 0, None, None, None),
+        ("raw/x/a.pb", 18, None, None, None),
+    ]
+    bucket.remove("a")
+    bucket.tables.load_pending()
+    assert held(server) == []
+
+
+def test_observations_are_in_one_table(bucket: Bucket, server: BigQueryServer) -> None:
+    row = {"source": "x", "place_id": "P", "observed_at": T0, "period": 0, "known_at": T0,
+           "received_at": T0, "raw": "raw/x/o.pb", "flags": [], "temperature_2m": 1.0}  # fmt: skip
+    name = f"{names.OBSERVATIONS}2026-11-20/o.parquet"
+    bucket.write(name, written(pa.Table.from_pylist([row], schema=columns.observations())))
+    bucket.tables.load(name)
+    assert bucket.tables.load_pending() == Loaded(objects=1, rows=1)
+    assert list(server.tables) == ["observations"]
+
+
+def test_a_data_set_that_is_older_than_the_table_of_training(
+    bucket: Bucket, server: BigQueryServer
+) -> None:
+    """Until it is filled, each load brings what it holds; then it holds all, however often."""
+    bucket.put("a", A)
+    bucket.put("b", B, day=1)
+    bucket.tables.load_pending()
+    client = bucket.tables.connection.client
+    client.delete_table(f"p.d.{training.NAME}")
+    assert bucket.tables.table_of(Query()).name == "forecasts"
+    bucket.put("a", B)
+    bucket.tables.load_pending()
+    assert server.rows(training.NAME) == rows("a", B)
+    quoted = bucket.tables.connection.quoted
+    copy = training.copies(FORECASTS)[1]
+    for _ in range(2):
+        text = statements.refilling(copy, FORECASTS, quoted=quoted, first=T0.date())
+        client.query(text, bucket.tables.connection.query_config(())).result()
+        assert held(server) == rows("a", B) + rows("b", B)
+
+
 def test_a_staging_table_that_is_left_goes_by_itself(
     bucket: Bucket, server: BigQueryServer
 ) -> None:
     bucket.put("a", A)
     last = 1
-    while len(server.tables) < 2 or "expirationTime" not in str(server.tables):
+    while len(server.tables) < 3 or "expirationTime" not in str(server.tables):
         with pytest.raises(Killed):
             mortal_loading(bucket, last, after=True).run()
         last += 1
-    (staging,) = (table for name, table in server.tables.items() if name != "forecasts")
+    (staging,) = (table for name, table in server.tables.items() if name not in TABLES)
     in_three_days = (datetime.now(UTC) + timedelta(days=3)).timestamp()
     assert abs(int(staging["expirationTime"]) / 1000 - in_three_days) < 3600
 
@@ -152,7 +227,7 @@ def test_a_failed_attempt_leaves_no_staging_table(bucket: Bucket, server: BigQue
     server.trouble.failing["query"] = ["out of luck"] * loading.ATTEMPTS
     with pytest.raises(TablesError):
         bucket.tables.load_pending()
-    assert list(server.tables) == ["forecasts"]
+    assert sorted(server.tables) == TABLES
 
 
 def test_a_staging_table_that_is_gone_is_loaded_again(
@@ -162,11 +237,11 @@ def test_a_staging_table_that_is_gone_is_loaded_again(
     server.trouble.held = True
     Loading(bucket.tables.connection, bucket, FORECASTS, wait=0).run()
     server.trouble.held = False
-    (staging,) = (name for name in server.tables if name != "forecasts")
+    (staging,) = (name for name in server.tables if name not in TABLES)
     bucket.tables.connection.client.delete_table(f"p.d.{staging}")
     assert bucket.tables.load_pending() == Loaded(objects=1, rows=2)
     assert steps(server) == ["0_load", "0_replace", "1_load", "1_replace"]
-    assert server.rows("forecasts") == rows("a", A)
+    assert held(server) == rows("a", A)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +258,7 @@ def test_a_failed_job_is_tried_again_under_the_next_number(
     bucket.put("a", A)
     assert bucket.tables.load_pending() == Loaded(objects=1, rows=2)
     assert steps(server) == expected
-    assert server.rows("forecasts") == rows("a", A)
+    assert held(server) == rows("a", A)
 
 
 def test_what_fails_again_and_again_is_told_and_goes_on_in_the_next_run(
@@ -196,7 +271,7 @@ def test_what_fails_again_and_again_is_told_and_goes_on_in_the_next_run(
     bucket.put("b", B)
     assert bucket.tables.load_pending() == Loaded(objects=2, rows=3)
     assert steps(server)[-2:] == ["3_load", "3_replace"]
-    assert server.rows("forecasts") == rows("a", A) + rows("b", B)
+    assert held(server) == rows("a", A) + rows("b", B)
     bucket.put("c", B)
     bucket.tables.load_pending()
     assert steps(server)[-2:] == ["0_load", "0_replace"]
@@ -208,7 +283,7 @@ def test_content_a_then_b_then_a_is_loaded_three_times(
     for content in (A, B, A):
         bucket.put("a", content)
         assert bucket.tables.load_pending().objects == 1
-        assert server.rows("forecasts") == rows("a", content)
+        assert held(server) == rows("a", content)
     assert len(set(server.begun)) == 6
     assert server.repeats == 0
     deleting = [text for text in server.statements if "DELETE" in text]
@@ -221,7 +296,7 @@ def test_a_replay_that_gives_other_days_leaves_no_row_behind(
     for day in (0, 5, 2):
         bucket.put("a", A, day=day)
         bucket.tables.load_pending()
-        assert server.rows("forecasts", "DISTINCT DAY(valid_at)") == [(20 + day,)]
+        assert held(server, "DISTINCT DAY(valid_at)") == [(20 + day,)]
 
 
 def test_the_older_days_are_not_forgotten_when_an_attempt_fails(
@@ -232,7 +307,7 @@ def test_the_older_days_are_not_forgotten_when_an_attempt_fails(
     bucket.put("a", B, day=5)
     server.trouble.failing["query"] = ["no luck"]
     bucket.tables.load_pending()
-    assert server.rows("forecasts") == rows("a", B)
+    assert held(server) == rows("a", B)
 
 
 def test_a_replay_that_gives_no_rows_takes_them_out(bucket: Bucket, server: BigQueryServer) -> None:
@@ -241,12 +316,12 @@ def test_a_replay_that_gives_no_rows_takes_them_out(bucket: Bucket, server: BigQ
     bucket.tables.load_pending()
     bucket.remove("a")
     assert bucket.tables.load_pending() == Loaded(removed=1)
-    assert server.rows("forecasts") == rows("b", B)
+    assert held(server) == rows("b", B)
     assert steps(server)[2:] == ["0_replace"]  # there is nothing to load
     assert not bucket.generation(names.loaded(f"{DAY}a.parquet"))
     bucket.put("a", B)
     bucket.tables.load_pending()
-    assert server.rows("forecasts") == rows("a", B) + rows("b", B)
+    assert held(server) == rows("a", B) + rows("b", B)
 
 
 def test_rows_go_before_their_object_is_deleted(bucket: Bucket, server: BigQueryServer) -> None:
@@ -254,7 +329,7 @@ def test_rows_go_before_their_object_is_deleted(bucket: Bucket, server: BigQuery
     bucket.tables.load_pending()
     bucket.tables.unload(f"{DAY}a.parquet")
     assert bucket.tables.load_pending() == Loaded(removed=1)  # the object is still there
-    assert server.rows("forecasts") == []
+    assert held(server) == []
 
 
 def test_what_was_never_loaded_is_taken_out_without_a_job(
@@ -275,7 +350,7 @@ def test_an_object_that_is_gone_without_a_word_loses_its_rows(
     bucket.put("a", B)
     bucket.delete(f"{DAY}a.parquet")
     assert bucket.tables.load_pending() == Loaded(removed=1)
-    assert server.rows("forecasts") == []
+    assert held(server) == []
 
 
 def test_only_the_rows_of_the_object_itself_and_its_members_go(
@@ -287,7 +362,7 @@ def test_only_the_rows_of_the_object_itself_and_its_members_go(
     bucket.tables.load_pending()
     bucket.remove("f")
     bucket.tables.load_pending()
-    assert server.rows("forecasts", "DISTINCT raw") == [("raw/uploads/f2",)]
+    assert held(server, "DISTINCT raw") == [("raw/uploads/f2",)]
 
 
 def test_a_job_whose_answer_was_lost_is_found_again(bucket: Bucket, server: BigQueryServer) -> None:
@@ -295,7 +370,7 @@ def test_a_job_whose_answer_was_lost_is_found_again(bucket: Bucket, server: BigQ
     bucket.put("a", A)
     assert bucket.tables.load_pending() == Loaded(objects=1, rows=2)
     assert (steps(server), server.repeats) == (["0_load", "0_replace"], 2)
-    assert server.rows("forecasts") == rows("a", A)
+    assert held(server) == rows("a", A)
 
 
 def test_a_job_that_runs_is_left_to_the_next_run(bucket: Bucket, server: BigQueryServer) -> None:
@@ -307,7 +382,7 @@ def test_a_job_that_runs_is_left_to_the_next_run(bucket: Bucket, server: BigQuer
     server.trouble.held = False
     assert bucket.tables.load_pending() == Loaded(objects=1, rows=2)  # what was under way
     assert bucket.tables.load_pending() == Loaded(objects=1, rows=1)
-    assert server.rows("forecasts") == rows("a", A) + rows("b", B)
+    assert held(server) == rows("a", A) + rows("b", B)
 
 
 def test_a_newer_note_is_not_cleared_by_an_older_load(
@@ -320,7 +395,7 @@ def test_a_newer_note_is_not_cleared_by_an_older_load(
     server.trouble.held = False
     bucket.tables.load_pending()
     assert steps(server) == ["0_load", "0_replace", "1_load", "1_replace"]
-    assert server.rows("forecasts") == rows("a", B)
+    assert held(server) == rows("a", B)
     assert bucket.state() == []
 
 
@@ -338,7 +413,7 @@ def test_an_object_that_is_written_anew_while_it_is_loaded_leaves_no_row_behind(
     bucket.tables.load_pending()
     bucket.put("a", B, day=7)
     bucket.tables.load_pending()
-    assert server.rows("forecasts") == rows("a", B) + rows("b", B)
+    assert held(server) == rows("a", B) + rows("b", B)
 
 
 @pytest.mark.parametrize(
@@ -391,7 +466,7 @@ def test_more_than_a_load_job_takes_waits_for_the_next_run(
     loader = Loading(bucket.tables.connection, bucket, FORECASTS, uris=2)
     told = [loader.run() for _ in range(4)]
     assert [(one.objects, one.left) for one in told] == [(2, 3), (2, 1), (1, 0), (0, 0)]
-    assert len(server.rows("forecasts")) == 5
+    assert len(held(server)) == 5
 
 
 class Killed(BaseException):
@@ -459,9 +534,9 @@ def test_a_kill_at_any_call_is_mended_by_the_next_run(
             killed = True
         bucket.tables.load_pending()
         bucket.tables.load_pending()  # the first one may have carried on with what was under way
-        assert server.rows("forecasts") == sorted(rows("a", B) + new), last
+        assert held(server) == sorted(rows("a", B) + new), last
         assert bucket.state() == []
-        assert list(server.tables) == ["forecasts"], last
+        assert sorted(server.tables) == TABLES, last
         if not killed:
             break
     assert not killed
@@ -510,14 +585,14 @@ def test_a_loader_that_stalls_changes_nothing_that_came_later(
         bucket.tables.load_pending()  # finishes what is under way
         bucket.put("a", B, day=day)
         bucket.tables.load_pending()
-        assert server.rows("forecasts") == rows("a", B) + rows("b", B)
+        assert held(server) == rows("a", B) + rows("b", B)
         stalling.go_on.set()
         stalled.result(30)
-    assert server.rows("forecasts") == rows("a", B) + rows("b", B)
+    assert held(server) == rows("a", B) + rows("b", B)
     assert bucket.state() == []
     bucket.put("a", A, day=2)
     bucket.tables.load_pending()
-    assert server.rows("forecasts") == rows("a", A) + rows("b", B)
+    assert held(server) == rows("a", A) + rows("b", B)
 
 
 def test_loaders_at_once_do_the_same_thing_once(bucket: Bucket, server: BigQueryServer) -> None:
@@ -534,7 +609,7 @@ def test_loaders_at_once_do_the_same_thing_once(bucket: Bucket, server: BigQuery
     bucket.tables.load_pending()
     bucket.tables.load_pending()
     expected = rows("a", A) + [r for n in range(6) for r in rows(f"{n}", B)]
-    assert server.rows("forecasts") == sorted(expected)
+    assert held(server) == sorted(expected)
     assert len(server.begun) == len(set(server.begun))
     assert bucket.state() == []
 
@@ -558,7 +633,7 @@ def test_an_unknown_column_is_refused_by_its_name_and_the_others_are_loaded(
         "version of Skyblend wrote it, deploy that one"
     )
     assert text_ == f"{DAY}text.parquet: column period: expected INTEGER, got STRING"
-    assert server.rows("forecasts") == rows("a", A)
+    assert held(server) == rows("a", A)
     assert len(bucket.tables.load_pending().refused) == 3  # it stays noted
 
 
@@ -572,7 +647,7 @@ def test_a_column_that_the_table_lacks_is_added_before_a_load(
     bucket.put("a", A)
     bucket.tables.load_pending()
     assert "wind_gusts_10m" in str(server.tables["forecasts"])
-    assert server.rows("forecasts") == rows("a", A)
+    assert held(server) == rows("a", A)
 
 
 def test_a_table_of_a_newer_version_is_loaded_and_keeps_its_column(

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 from skyblend.runtime.tables import TablesError, columns
-from skyblend.runtime.tables.bigquery import schema
+from skyblend.runtime.tables.bigquery import schema, training
 from skyblend.runtime.tables.bigquery.schema import Field, Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 FORECASTS, OBSERVATIONS = schema.kinds()
+TRAINING = training.kind()
 
 
-@pytest.mark.parametrize("kind", schema.kinds(), ids=lambda kind: str(kind.name))
+@pytest.mark.parametrize("kind", [*schema.kinds(), TRAINING], ids=lambda kind: str(kind.name))
 def test_terraforms_schemas_are_those_of_the_records(kind: Kind) -> None:
     written = (ROOT / "deploy" / "gcp" / "schemas" / f"{kind.name}.json").read_text("utf-8")
     assert written == schema.text(kind), (

@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import pytest
 import sqlglot
+from skyblend.predict.blend.series import BLENDED
 from skyblend.runtime.settings import Settings
 from skyblend.runtime.tables import Query, View
-from skyblend.runtime.tables.bigquery import statements, views
+from skyblend.runtime.tables.bigquery import statements, training, views
 from skyblend.runtime.tables.bigquery.connection import Connection
 from skyblend.runtime.tables.bigquery.contents import Contents
 from skyblend.runtime.tables.bigquery.manifest import Entry, Manifest
@@ -27,6 +28,8 @@ SETTINGS = Settings(
 CONNECTION = Connection(SETTINGS)
 FORECASTS, OBSERVATIONS = kinds()
 TWO = ("temperature_2m", "wind_speed_10m")
+COPIES = training.copies(FORECASTS)
+TRAINING = COPIES[1].kind
 TYPES = {"string": "STRING", "int32": "INT64", "double": "FLOAT64"}
 
 
@@ -42,6 +45,15 @@ def queries() -> Iterator[Query]:
         yield Query(view=view, variables=("temperature_2m",), raw="raw/x")
         yield replace(filtered, view=view, variables=("temperature_2m",))
         yield replace(filtered, view=view, variables=("temperature_2m",), bare=True)
+
+
+def trainings() -> Iterator[Query]:
+    """What the table of training answers."""
+    asked = Query(variables=("temperature_2m",), issue_hours=(0, 12), bare=True)
+    filtered = replace(asked, as_of=T0, sources=("x",), places=("P",), periods=(0,), valid_from=T0)
+    for view in View:
+        yield replace(asked, view=view)
+        yield replace(filtered, view=view, variables=training.VARIABLES)
 
 
 def entry(first: date, last: date, *, before: bool, generation: int = 7) -> Entry:
@@ -72,7 +84,7 @@ def schema() -> dict[str, Any]:
             f.name: TYPES.get(str(f.type), "TIMESTAMP" if "timestamp" in str(f.type) else flag)
             for f in kind.schema
         }
-        for kind in kinds()
+        for kind in (*kinds(), TRAINING)
     }
     return {"p": {"d": tables | {"staging": tables["forecasts"]}}}
 
@@ -92,9 +104,9 @@ def trees(text: str) -> list[exp.Expression]:
     return found
 
 
-@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: str(kind.name))
+@pytest.mark.parametrize("kind", [*kinds(), TRAINING], ids=lambda kind: str(kind.name))
 def test_every_view_is_bigquerys_sql_and_bounds_the_partitions(kind: Kind) -> None:
-    for query in queries():
+    for query in trainings() if kind is TRAINING else queries():
         text, parameters = views.statement(CONNECTION, query, kind)
         (tree,) = trees(text)
         assert len(list(tree.find_all(exp.Placeholder))) == len(parameters), query
@@ -123,7 +135,7 @@ def test_the_views_of_the_data_set_are_bigquerys_sql(kind: Kind) -> None:
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_loading_is_bigquerys_sql_and_bounds_the_partitions(name: str) -> None:
     text, parameters = statements.replacement(
-        FORECASTS, MANIFESTS[name], table="`p.d.forecasts`", staging="`p.d.staging`"
+        MANIFESTS[name], COPIES, quoted=CONNECTION.quoted, staging="staging"
     )
     found = trees(text)
     changes = [one for one in found if not isinstance(one, exp.Transaction | exp.Commit)]
@@ -136,23 +148,53 @@ def test_loading_is_bigquerys_sql_and_bounds_the_partitions(name: str) -> None:
         assert " AND valid_at < @to_" in where
 
 
+def test_filling_the_table_of_training_anew_is_bigquerys_sql() -> None:
+    text = statements.refilling(COPIES[1], FORECASTS, quoted=CONNECTION.quoted, first=DAY)
+    kinds_ = (exp.Transaction, exp.Delete, exp.Insert, exp.Commit)
+    assert [type(one) for one in trees(text)] == list(kinds_)
+    assert text.count("WHERE valid_at >= TIMESTAMP '2026-11-20 00:00:00+00'") == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bare": False},
+        {"issue_hours": ()},
+        {"issue_hours": (0, 3)},
+        {"variables": ()},
+        {"variables": ("temperature_2m", "dew_point_2m")},
+        {"raw": "raw/x"},
+    ],
+    ids=str,
+)
+def test_the_table_of_training_answers_only_what_it_holds(change: dict[str, Any]) -> None:
+    for query in trainings():
+        assert training.answers(query)
+        assert not training.answers(replace(query, **change))
+
+
+def test_the_table_of_training_holds_what_is_blended() -> None:
+    assert tuple(BLENDED) == training.VARIABLES
+
+
 def test_a_first_load_deletes_nothing_and_forty_years_are_cut() -> None:
     def kinds_of(name: str) -> list[str]:
         text, _ = statements.replacement(
-            FORECASTS, MANIFESTS[name], table="`p.d.forecasts`", staging="`p.d.staging`"
+            MANIFESTS[name], COPIES, quoted=CONNECTION.quoted, staging="staging"
         )
         return [line.split()[0] for line in text.split(";\n")]
 
-    assert kinds_of("first load") == ["INSERT"]
-    assert kinds_of("taken out") == ["DELETE"]
-    assert kinds_of("replaced") == ["BEGIN", "DELETE", "INSERT", "COMMIT"]
+    # Each twice: in forecasts, and in the table of training.
+    assert kinds_of("first load") == ["BEGIN", *["INSERT"] * 2, "COMMIT"]
+    assert kinds_of("taken out") == ["BEGIN", *["DELETE"] * 2, "COMMIT"]
+    assert kinds_of("replaced") == ["BEGIN", *["DELETE"] * 2, *["INSERT"] * 2, "COMMIT"]
     # 1986-01-01 to 2026-11-20 are 14934 days, 4 times 4000 at most
-    assert kinds_of("40 years") == ["BEGIN", *["DELETE"] * 4, *["INSERT"] * 4, "COMMIT"]
+    assert kinds_of("40 years") == ["BEGIN", *["DELETE"] * 8, *["INSERT"] * 8, "COMMIT"]
 
 
 def test_a_deletion_reads_only_the_days_that_rows_were_in() -> None:
     text, parameters = statements.replacement(
-        FORECASTS, MANIFESTS["replaced"], table="t", staging="s"
+        MANIFESTS["replaced"], COPIES[:1], quoted=str, staging="s"
     )
     assert parameters["from_0"] == datetime(2026, 11, 20, tzinfo=UTC)
     assert parameters["to_0"] == datetime(2026, 11, 21, tzinfo=UTC)

@@ -485,6 +485,9 @@ def test_a_bare_answer_is_the_same_without_members_raw_and_position(
             whole = filled.tables.forecasts(query)
             bare = filled.tables.forecasts(replace(query, bare=True))
             assert bare.schema.equals(whole.schema)
+            if isinstance(filled.tables, BigQueryTables):
+                few = filled.tables.table_of(replace(query, bare=True)).name
+                assert few == ("training_forecasts" if hours else "forecasts")
             expected = [
                 row | dict.fromkeys(("raw", "latitude", "longitude", "elevation"))
                 for row in whole.to_pylist()

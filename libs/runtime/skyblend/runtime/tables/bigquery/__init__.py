@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from skyblend.runtime.settings import Settings
 from skyblend.runtime.storage import Storage
 from skyblend.runtime.tables import Loaded, Query, TablesError
-from skyblend.runtime.tables.bigquery import tables, views
+from skyblend.runtime.tables.bigquery import tables, training, views
 from skyblend.runtime.tables.bigquery.connection import Connection
 from skyblend.runtime.tables.bigquery.loading import Loading
 from skyblend.runtime.tables.bigquery.notes import note
@@ -27,22 +27,23 @@ class BigQueryTables:
         self.connection = Connection(settings)
         self._storage = storage
         self._forecasts, self._observations = kinds()
+        self._training = training.kind()
 
     def forecasts(self, query: Query) -> "pa.Table":
-        return self._read(query, self._forecasts)
+        return self._read(query, self.table_of(query))
 
     def observations(self, query: Query) -> "pa.Table":
         return self._read(query, self._observations)
 
     def count_forecasts(self, query: Query) -> int:
-        return self._count(query, self._forecasts)
+        return self._count(query, self.table_of(query))
 
     def count_observations(self, query: Query) -> int:
         return self._count(query, self._observations)
 
     def forecasts_bytes(self, query: Query) -> int:
         """How many bytes `forecasts` would read, by a dry run."""
-        return self._bytes(query, self._forecasts)
+        return self._bytes(query, self.table_of(query))
 
     def observations_bytes(self, query: Query) -> int:
         """How many bytes `observations` would read, by a dry run."""
@@ -86,6 +87,11 @@ class BigQueryTables:
     @property
     def reads_files(self) -> bool:
         return False
+
+    def table_of(self, query: Query) -> Kind:
+        """The table that answers a query of forecasts with the fewest bytes."""
+        few = training.answers(query) and self.connection.has(self._training.name)
+        return self._training if few else self._forecasts
 
     def _read(self, query: Query, kind: Kind) -> "pa.Table":
         schema = views.schema(query, kind)

@@ -1,10 +1,22 @@
-"""`python -m skyblend.runtime.tables.bigquery TABLE` prints the schema of a table as JSON."""
+"""`python -m skyblend.runtime.tables.bigquery TABLE` prints the schema of a table as JSON;
+`... refill DATASET SINCE` prints the statements that fill the table of training from `forecasts`,
+from the day SINCE on."""
 
 import sys
+from datetime import date
 
-from skyblend.runtime.tables.bigquery import schema
+from skyblend.runtime.tables.bigquery import schema, statements, training
 
-chosen = {kind.name: kind for kind in schema.kinds()}
-if len(sys.argv) != 2 or sys.argv[1] not in chosen:
-    sys.exit(f"expected one of {', '.join(chosen)}, got {sys.argv[1:]}")
-sys.stdout.write(schema.text(chosen[sys.argv[1]]))
+forecasts, observations = schema.kinds()
+copy = training.copies(forecasts)[-1]
+chosen = {kind.name: kind for kind in (forecasts, observations, copy.kind)}
+match sys.argv[1:]:
+    case [name] if name in chosen:
+        sys.stdout.write(schema.text(chosen[name]))
+    case ["refill", dataset, since]:
+        said = statements.refilling(
+            copy, forecasts, quoted=f"`{dataset}.{{}}`".format, first=date.fromisoformat(since)
+        )
+        sys.stdout.write(f"{said};\n")
+    case other:
+        sys.exit(f"expected one of {', '.join(chosen)}, or refill DATASET SINCE, got {other}")

@@ -27,7 +27,8 @@ class DryRun:
         self.asked: list[Asked] = []
 
     def forecasts(self, query: Query) -> "pa.Table":
-        self.asked.append(Asked("forecasts", query, self._tables.forecasts_bytes(query)))
+        table = self._tables.table_of(query).name
+        self.asked.append(Asked(table, query, self._tables.forecasts_bytes(query)))
         return self._tables.no_forecasts(query)
 
     def observations(self, query: Query) -> "pa.Table":

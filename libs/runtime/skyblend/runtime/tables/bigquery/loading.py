@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from skyblend.runtime.storage import Storage
 from skyblend.runtime.tables import Loaded, TablesError
-from skyblend.runtime.tables.bigquery import gathering, statements, tables
+from skyblend.runtime.tables.bigquery import gathering, statements, tables, training
 from skyblend.runtime.tables.bigquery import manifest as manifests
 from skyblend.runtime.tables.bigquery.connection import CALL, LABELS, Connection, trouble
 from skyblend.runtime.tables.bigquery.jobs import WAIT, Outcome, Result, carry_out
@@ -42,6 +42,7 @@ class Loading:
         uris: int = manifests.URIS,
     ) -> None:
         self._connection, self._storage, self._kind = connection, storage, kind
+        self._copies = training.copies(kind)
         self._wait, self._uris = wait, uris
 
     def run(self) -> Loaded:
@@ -52,7 +53,8 @@ class Loading:
             manifest, rest = self._manifest()
             if not manifest.entries:
                 return rest
-            tables.prepare(self._connection, self._kind)
+            for copy in self._copies:
+                tables.prepare(self._connection, copy.kind)
             result = self._attempt(manifest)
             if result.outcome is Outcome.DONE:
                 return rest + self._finished(manifest, result.rows)
@@ -140,10 +142,7 @@ class Loading:
             return Result(Outcome.DONE)
         connection = self._connection
         statement, parameters = statements.replacement(
-            self._kind,
-            manifest,
-            table=connection.quoted(self._kind.name),
-            staging=connection.quoted(staging),
+            manifest, self._copies, quoted=connection.quoted, staging=staging
         )
         if not is_current:
             statement, parameters = statements.OUTDATED, {}

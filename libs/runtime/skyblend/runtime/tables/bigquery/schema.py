@@ -1,4 +1,4 @@
-"""The schemas of the two tables in BigQuery, derived from the columns of the records.
+"""The schemas of the tables in BigQuery, derived from the columns of the records.
 
 `python -m skyblend.runtime.tables.bigquery forecasts` prints one as JSON, as Terraform and `bq mk`
 read it. Every column is nullable: what must be there is checked before a record is

@@ -47,7 +47,8 @@ def statement(connection: Connection, query: Query, kind: Kind) -> tuple[str, sq
 
 def schema(query: Query, kind: Kind) -> "pa.Schema":
     """The columns of the answer."""
-    return columns.chosen(kind.schema, sql.columns(kind.shape, sql.variables(query)))
+    whole = columns.forecasts() if "issued_at" in kind.shape.key else columns.observations()
+    return columns.chosen(whole, sql.columns(kind.shape, sql.variables(query)))
 
 
 def _filled(text: str, *values: str) -> str:
