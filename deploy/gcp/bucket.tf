@@ -1,11 +1,13 @@
 locals {
   bucket = var.bucket == "" ? "${var.project}-skyblend" : var.bucket
 
-  # What can be made again from raw/ and is overwritten often: its old versions are only a safety net for a bad
-  # release, and latest/ alone would grow by its own size with every round of every provider.
+  # What can be made again from raw/: its old versions are only a safety net for a bad release.
   # Never in this list: raw/ (all else is rebuilt from it, and an old version of it cannot be fetched again),
   # ledger/ (what was issued is proved by it), models/, places.json and upload_meta/ (nobody else knows them).
-  rebuilt = ["records/", "processed/", "quarantine/", "latest/", "issued/", "state/", "uploads/"]
+  rebuilt = ["records/", "processed/", "quarantine/", "uploads/"]
+  # What is rewritten whole with every round of every provider, or with every issue: of it a day is enough to see what
+  # went wrong, and with 1,000 places asked hourly by 5 providers each day more is 30 GB or more.
+  rewritten = ["latest/", "issued/", "state/"]
 }
 
 resource "google_storage_bucket" "data" {
@@ -21,8 +23,9 @@ resource "google_storage_bucket" "data" {
     enabled = true
   }
 
-  # A deleted object, or old version, can be restored for a week, also after a mistake with this file. With 1,000 places
-  # asked hourly by 5 providers this and the 3 days below keep 400 GB of old latest/ and issued/ objects, 7 euros a month.
+  # Off by default: it would hold each old version of latest/ and issued/, which the rules below have done with, for a
+  # week more, and Cloud Storage has no such rule for a part of a bucket. What nobody can make again (raw/, ledger/,
+  # models/) is protected by versions that no rule deletes; only `--all-versions` takes those away.
   soft_delete_policy {
     retention_duration_seconds = var.soft_delete_days * 86400
   }
@@ -63,7 +66,7 @@ resource "google_storage_bucket" "data" {
     }
   }
 
-  # The only deletion: old versions, and only of what can be made again. A live object is never deleted by a rule.
+  # The only deletions: old versions, and only of what can be made again. A live object is never deleted by a rule.
   lifecycle_rule {
     action {
       type = "Delete"
@@ -72,6 +75,16 @@ resource "google_storage_bucket" "data" {
       days_since_noncurrent_time = 3
       with_state                 = "ARCHIVED"
       matches_prefix             = local.rebuilt
+    }
+  }
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      days_since_noncurrent_time = 1
+      with_state                 = "ARCHIVED"
+      matches_prefix             = local.rewritten
     }
   }
   # An upload that broke off holds paid storage without being an object.

@@ -5,8 +5,7 @@ locals {
     # each provider, and a start: with five of them two euros a month and more if it came every minute, and it would
     # bring nothing but quicker repeats. What a provider refused, or a new place, is taken up within a quarter of an hour.
     collect = { service = "ingest", path = "/v1/collect", schedule = var.collect_schedule, deadline = "540s" }
-    # Records that arrive issue their places at once; this one moves the hours on where nothing arrived. After the
-    # round of the full hour.
+    # What issues, unless SKYBLEND_ISSUE_ON says otherwise (services.tf). After the round of the full hour.
     issue = { service = "serve", path = "/v1/issue", schedule = "10 * * * *", deadline = "540s" }
     # Far below BigQuery's 1,500 loads a table and day, and training and skill need no fresher tables.
     load = { service = "preprocess", path = "/v1/load", schedule = "5-59/15 * * * *", deadline = "570s" }

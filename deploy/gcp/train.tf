@@ -1,3 +1,12 @@
+locals {
+  # A training reads, each day anew, the last 60 days of four runs a day, from a table of its own: a bounded bill, and a
+  # twentieth of what all runs of a year are. The hours are those that the table holds.
+  trained = {
+    SKYBLEND_TRAIN_DAYS  = "60"
+    SKYBLEND_TRAIN_HOURS = "0,6,12,18"
+  }
+}
+
 resource "google_cloud_run_v2_job" "train" {
   name                = "skyblend-train"
   location            = var.region
@@ -26,7 +35,7 @@ resource "google_cloud_run_v2_job" "train" {
 
         dynamic "env" {
           # A job answers nobody, and iam is for what stands behind Cloud Run's front door.
-          for_each = merge(local.env, local.traced, {
+          for_each = merge(local.env, local.traced, local.trained, {
             SKYBLEND_AUTH     = "oidc"
             SKYBLEND_AUDIENCE = local.urls["serve"]
           })

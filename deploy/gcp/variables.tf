@@ -82,8 +82,8 @@ variable "stale_hours" {
 
 variable "soft_delete_days" {
   type        = number
-  default     = 7
-  description = "Days in which a deleted object can be restored; 0 pays for none of them, and versions alone protect."
+  default     = 0
+  description = "Days in which a deleted object, or old version, can be restored; 0: versions alone protect (bucket.tf)."
   validation {
     condition     = var.soft_delete_days == 0 || (var.soft_delete_days >= 7 && var.soft_delete_days <= 90)
     error_message = "Expected 0, or 7 to 90: what Cloud Storage takes."

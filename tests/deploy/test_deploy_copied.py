@@ -11,7 +11,7 @@ from typing import Any
 import hcl2
 import pytest
 
-PROGRAMS = ("gcloud", "terraform", "curl", "skyblend", "make")
+PROGRAMS = ("gcloud", "terraform", "curl", "skyblend", "make", "python", "bq")
 KEY = "a key; with $signs and 'quotes'"
 # Notes each call as one line of words; what comes by standard input goes to a file of its own.
 STAND_IN = r"""#!/bin/bash

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from skyblend.runtime.settings import Settings, declared, variable
+from skyblend.runtime.tables.bigquery.training import HOURS
 from skyblend.sources.registry import SOURCES
 
 SERVICES = ("ingest", "preprocess", "serve")
@@ -25,7 +26,7 @@ def environment(terraform: Any, service: str) -> dict[str, str]:
     """The environment of a service or of the job, as far as the files say it."""
     if service == "train":
         block = terraform.get("google_cloud_run_v2_job.train").one("template")["template"][0]
-        own: dict[str, Any] = {}
+        own: dict[str, Any] = terraform.locals["trained"]
     else:
         block = terraform.get("google_cloud_run_v2_service.this").one("template")
         own = terraform.locals["services"][service]["env"]
@@ -63,6 +64,17 @@ def test_the_settings_of_each_service_are_accepted(service: str, terraform: Any)
     assert settings.topic_prefix == "skyblend-"
     assert settings.callers
     assert settings.audience
+
+
+def test_a_training_reads_what_the_table_of_training_holds(terraform: Any) -> None:
+    settings = Settings.read(environment(terraform, "train"))
+    assert settings.train_hours == HOURS
+    assert settings.train_days == 60
+
+
+def test_forecasts_are_issued_by_the_clock(terraform: Any) -> None:
+    assert Settings.read(environment(terraform, "serve")).issue_on == "clock"
+    assert terraform.locals["ticks"]["issue"]["schedule"] == "10 * * * *"
 
 
 def test_a_job_has_no_front_door_that_checks_for_it(terraform: Any) -> None:

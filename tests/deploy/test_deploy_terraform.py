@@ -137,13 +137,14 @@ def test_no_rule_deletes_a_live_object_or_anything_of_raw(terraform: Any) -> Non
         for rule in bucket.body["lifecycle_rule"]
         if rule["action"][0]["type"] in DELETING
     ]
-    assert len(rules) == 1
+    assert len(rules) == 2
     for _, condition in rules:
         assert condition["with_state"] == "ARCHIVED"
         assert condition["days_since_noncurrent_time"] >= 1
-        assert condition["matches_prefix"] == "${local.rebuilt}"
+    days = {rule["matches_prefix"]: rule["days_since_noncurrent_time"] for _, rule in rules}
+    assert days == {"${local.rebuilt}": 3, "${local.rewritten}": 1}
     kept = ("raw/", "ledger/", "models/", "upload_meta/", "places.json")
-    for prefix in terraform.locals["rebuilt"]:
+    for prefix in terraform.locals["rebuilt"] + terraform.locals["rewritten"]:
         assert prefix.endswith("/")
         assert not any(name.startswith(prefix) or prefix.startswith(name) for name in kept)
 
@@ -175,7 +176,7 @@ def test_the_bucket_keeps_versions_and_is_never_public(terraform: Any) -> None:
     assert str(bucket.body["force_destroy"]).lower() == "false"
     kept = bucket.one("soft_delete_policy")["retention_duration_seconds"]
     assert kept == "${var.soft_delete_days * 86400}"
-    assert terraform.variables["soft_delete_days"]["default"] == 7
+    assert terraform.variables["soft_delete_days"]["default"] == 0
 
 
 def test_tables_are_partitioned_by_day_and_never_read_whole(terraform: Any, folder: Path) -> None:
