@@ -29,6 +29,7 @@ from skyblend.runtime import names, places
 from skyblend.runtime.place import Runtime, runtime_for
 from skyblend.runtime.settings import Settings
 from skyblend.runtime.storage import Storage
+from skyblend.runtime.tables.bigquery import schema, training
 from skyblend.simulator.server import serve
 from skyblend.sources.open_meteo import DAILY, HOURLY, MODELS, open_meteo
 
@@ -132,7 +133,7 @@ def case(folder: Path, providers: dict[str, str], models: tuple[str, ...]) -> di
         "quiet_tick": quiet,
         "preprocess": _sum(decoded) | {"peak_mb": own_peak()},
         "issue": issued,
-        "bigquery_bytes": bigquery_bytes(runtime),
+        "bigquery": bigquery_bytes(runtime),
     }
 
 
@@ -149,24 +150,53 @@ def _sum(found: list[dict[str, float]]) -> dict[str, float]:
     return dict(total)
 
 
-def bigquery_bytes(runtime: Runtime) -> int:
-    """Logical bytes of the records as BigQuery counts them: 8 for a number or a time, 2 and its
-    length for a text, nothing for what is null."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy
-    import pyarrow.compute as pc  # noqa: PLC0415
+def bigquery_bytes(runtime: Runtime) -> dict[str, float]:
+    """Rows of the records, and logical bytes of a row as BigQuery counts them: in the table, as
+    copying to the table of training reads it, there, and as a training of temperature reads it.
+    `training_share` is that of the rows which are of use to a training, whatever their hour."""
+    import duckdb  # noqa: PLC0415 - heavy
+    import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
+    listed = runtime.storage.list(names.FORECASTS)
+    stored = pa.concat_tables(
+        pq.read_table(pa.BufferReader(runtime.storage.read(one.name).data)) for one in listed
+    )
+    copy = training.copies(schema.kinds()[0])[1]
+    taken = ", ".join(f"{copy.taken.get(name, name)} AS {name}" for name in copy.kind.schema.names)
+    of_any_hour = copy.only.replace(copy.only.split(" AND ")[1], "TRUE")
+    copied = duckdb.sql(f"SELECT {taken} FROM stored WHERE {of_any_hour}").to_arrow_table()
+    unread = {"raw", *training.VARIABLES[1:]}
+    read = [name for name in copied.column_names if name not in unread]
+    source = [name for name in (*copy.kind.schema.names, "member") if name in stored.column_names]
+    return {
+        "rows": float(len(stored)),
+        "row": logical_bytes(stored) / len(stored),
+        "copied_row": logical_bytes(stored.select(source)) / len(stored),
+        "training_share": len(copied) / len(stored),
+        "training_row": logical_bytes(copied) / len(copied),
+        "training_read": logical_bytes(copied.select(read)) / len(copied),
+    }
+
+
+def logical_bytes(table: Any) -> int:
+    """8 for a number or a time, 2 and its length for a text, nothing for what is null; a flag is
+    its three texts."""
+    import pyarrow as pa  # noqa: PLC0415 - heavy
+    import pyarrow.compute as pc  # noqa: PLC0415
+
     total = 0
-    for one in runtime.storage.list(names.FORECASTS):
-        table = pq.read_table(pa.BufferReader(runtime.storage.read(one.name).data))
-        for name in table.column_names:
-            column = table[name].drop_null()
-            if pa.types.is_dictionary(column.type):
-                column = column.cast(column.type.value_type)
-            if pa.types.is_string(column.type):
-                total += 2 * len(column) + (pc.sum(pc.binary_length(column)).as_py() or 0)
-            else:
-                total += 8 * len(column)
+    for name in table.column_names:
+        column = table[name].combine_chunks().drop_null()
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if pa.types.is_list(column.type):
+            flags = pc.list_flatten(column)
+            total += logical_bytes(pa.Table.from_struct_array(flags)) if len(flags) else 0
+        elif pa.types.is_string(column.type):
+            total += 2 * len(column) + (pc.sum(pc.binary_length(column)).as_py() or 0)
+        else:
+            total += 8 * len(column)
     return total
 
 
@@ -192,7 +222,9 @@ def main() -> None:
     for name in CASES:
         one = found[name]
         print(f"{name}: {PLACES} places, {one['values_per_place']} values each")
-        print(f"  {one['raw_objects']} raw objects, BigQuery {one['bigquery_bytes']:,} bytes")
+        print(f"  {one['raw_objects']} raw objects")
+        told = ", ".join(f"{key} {value:,.2f}" for key, value in one["bigquery"].items())
+        print(f"  {'bigquery':10} {told}")
         for step in ("collect", "quiet_tick", "preprocess", "issue"):
             told = ", ".join(f"{key} {value:,.3f}" for key, value in one[step].items())
             print(f"  {step:10} {told}")
