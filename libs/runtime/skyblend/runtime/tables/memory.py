@@ -57,7 +57,8 @@ class MemoryTables:
         key = itemgetter(*shape.key)
         histories = (list(rows) for _, rows in groupby(sorted(told, key=key), key))
         answer = [row for history in histories for row in _view(history, query, variables)]
-        rows = [{name: row[name] for name in chosen.names} for row in answer]
+        hidden = sql.BARE if query.bare else ()
+        rows = [{n: None if n in hidden else row[n] for n in chosen.names} for row in answer]
         return pa.Table.from_pylist(rows, schema=chosen)
 
     def _stored(self, prefix: str, schema: "pa.Schema") -> Iterator[Row]:
@@ -78,6 +79,8 @@ def _is_asked(row: Row, query: Query, shape: sql.Shape) -> bool:
         (query.as_of is None or row["known_at"] <= query.as_of)
         and (query.valid_from is None or valid >= query.valid_from)
         and (query.valid_to is None or valid < query.valid_to)
+        and (not query.bare or not row.get("member"))
+        and _is_of_hours(row, query.issue_hours)
         and all(
             not allowed or row[name] in allowed
             for name, allowed in (
@@ -87,6 +90,11 @@ def _is_asked(row: Row, query: Query, shape: sql.Shape) -> bool:
             )
         )
     )
+
+
+def _is_of_hours(row: Row, hours: Sequence[int]) -> bool:
+    """Whether a run was issued in one of the hours; nobody issues an observation."""
+    return not hours or "issued_at" not in row or row["issued_at"].hour in hours
 
 
 def _view(history: Sequence[Row], query: Query, variables: Sequence[str]) -> Iterable[Row]:

@@ -17,7 +17,7 @@ from skyblend.runtime.tables.columns import FORECAST_KEY, OBSERVATION_KEY, VARIA
 
 ORDER = ("known_at", "received_at", "raw")
 _POSITION = ("latitude", "longitude", "elevation")
-_BARE = ("raw", *_POSITION)  # null in a bare answer
+BARE = ("raw", *_POSITION)  # null in a bare answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def view(
     if query.raw:
         final = f"SELECT * FROM ({final}) AS answer WHERE {_of_raw(query, parameters)}"
     if query.bare:
-        told = (f"NULL AS {name}" if name in _BARE else name for name in asked)
+        told = (f"NULL AS {name}" if name in BARE else name for name in asked)
         final = f"SELECT {', '.join(told)} FROM ({final}) AS told"
     return f"WITH {', '.join(ctes)} {final}", parameters
 
