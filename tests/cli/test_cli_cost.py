@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from skyblend.cli.costs.bill import bill, by_service
 from skyblend.cli.costs.design import MEASURES, Design, improved
-from skyblend.cli.costs.model import Line, Plan, amounts, lines, rounds
+from skyblend.cli.costs.model import Line, Plan, amounts, lines, rounds, trained_rows
 from skyblend.cli.costs.prices import PRICES, overridden
 from skyblend.cli.costs.providers import OTHERS, Provider, Quota, open_meteo, providers
 from skyblend.cli.main import cli
@@ -119,6 +119,17 @@ def test_each_measure_saves_and_all_together_save_most():
     assert total(each) < min(each.values())
 
 
+def test_a_training_reads_few_hours_of_the_last_days():
+    # 10 places x 180 rows, of which 0.51 count: hourly, 4 of 24 rounds; at 0 h and 12 h, all of them
+    def rows(every, month):
+        return trained_rows(Plan(places=10, providers=OTHERS[:1], every=every, month=month))
+
+    month = 10 * 180 * 0.51 * 730.5
+    assert rows(1.0, 1) == pytest.approx(month * 4 / 24 / 2)
+    assert rows(12.0, 1) == pytest.approx(month / 12 / 2)
+    assert rows(1.0, 12) == rows(1.0, 24) == pytest.approx(month * 4 / 24 * 60 * 24 / 730.5)
+
+
 def test_every_line_has_a_price_and_every_price_says_from_when_it_is():
     used = {one.price for one in lines(Plan(places=1, providers=OTHERS, month=24))}
     assert used == set(PRICES)
@@ -158,7 +169,7 @@ def test_a_project_within_the_free_quotas_is_nearly_free():
         (("--sources", "9"), "--sources: expected 1 to 8, got 9"),
         (("--every", "soon"), "--every: expected something like 1h, 30m or 1d, got soon"),
         (("--every", "0h"), "--every: expected"),
-        (("--with", "magic"), "--with: expected one of issue-hourly, "),
+        (("--with", "magic"), "--with: expected one of latest-shards, "),
         (("--price", "gold=1"), "--price: expected one of run_requests"),
         (("--price", "class_a=much"), "--price class_a: expected US dollars, got 'much'"),
     ],

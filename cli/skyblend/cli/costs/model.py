@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from skyblend.cli.costs.design import Design, Work
 from skyblend.cli.costs.providers import DAY, MONTH, Provider
+from skyblend.runtime.tables.bigquery.training import HOURS
 
 _MESSAGE = 1_000  # bytes that are billed at least, published and pushed
 # Class of raw objects -> months until they move on, and what the move to it is charged as.
@@ -260,22 +261,42 @@ def _overwritten_daily(plan: Plan, month: Amounts) -> float:
 
 def _tables(plan: Plan, month: Amounts) -> Iterator[Line]:
     work, design = plan.work, plan.design
-    grown = month.rows * work.bigquery_row * design.table_bytes
     age = plan.month - 0.5
     active = min(age, _LONG_TERM_AFTER)
-    yield Line("tables", "bigquery_active", grown * active)
-    yield Line("tables", "bigquery_long", grown * (age - active))
+    copied = training_rows(plan)
+    for what, grown in (
+        ("tables", month.rows * work.bigquery_row),
+        ("table of training", copied * work.training_stored),
+    ):
+        yield Line(what, "bigquery_active", grown * design.table_bytes * active)
+        yield Line(what, "bigquery_long", grown * design.table_bytes * (age - active))
     if design.load_rows:
         yield Line("loads", "bigquery_query", month.rows * work.bigquery_row)
-    read = trained_bytes(plan, month) * work.training_variables
+    yield Line("table of training", "bigquery_query", month.rows * work.copied_row)
+    read = trained_rows(plan) * work.training_row * work.training_variables
     yield Line("training", "bigquery_query", read * MONTH / DAY)
 
 
-def trained_bytes(plan: Plan, month: Amounts) -> float:
-    """Bytes that a training in the middle of the month reads for one variable."""
-    design = plan.design
-    months = min(plan.month - 0.5, design.training_days * DAY / MONTH)
-    return month.rows * design.training_share * months * plan.work.training_row
+def training_rows(plan: Plan) -> float:
+    """Rows of a month in the table of training: of few hours, with a variable that is blended."""
+    rows = (
+        plan.places * one.rounds * one.provider.rows * _kept(one.every)
+        for one in rounds(plan)
+        if one.rounds
+    )
+    return sum(rows) * plan.work.training_share
+
+
+def _kept(every: float) -> float:
+    """The share of rounds, one each so many hours, that begin in an hour of that table."""
+    begun = [int(number * every) % 24 for number in range(240)]
+    return sum(hour in HOURS for hour in begun) / len(begun)
+
+
+def trained_rows(plan: Plan) -> float:
+    """Rows that a training in the middle of the month reads for one variable."""
+    months = min(plan.month - 0.5, plan.design.training_days * DAY / MONTH)
+    return training_rows(plan) * months
 
 
 def _around(plan: Plan, month: Amounts) -> Iterator[Line]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from skyblend.cli.costs.bill import Cost, bill, by_service
 from skyblend.cli.costs.design import MEASURES, Measure, improved
-from skyblend.cli.costs.model import Plan, Rounds, amounts, lines, rounds, trained_bytes
+from skyblend.cli.costs.model import Plan, Rounds, amounts, lines, rounds, trained_rows
 from skyblend.cli.costs.prices import Price
 from skyblend.cli.costs.providers import DAY, MONTH
 
@@ -37,13 +37,11 @@ def measures(plan: Plan, prices: Mapping[str, Price], *, rate: float) -> str:
         )
         return f"{name:20}{''.join(told)}  {about}".rstrip()
 
-    settings = [one for one in MEASURES if one.setting]
     return "\n".join(
         (
             f"{'euros a month':20}{'month 1':>11}{'-free':>11}{'month 12':>11}{'-free':>11}",
             row("as it is built", "", ()),
             *(row(one.name, _measure(one), (one,)) for one in MEASURES),
-            row("all that are built", "", settings),
             row("all of them", "", MEASURES),
         )
     )
@@ -59,8 +57,8 @@ def _built(plan: Plan, month: int, chosen: Sequence[str]) -> Plan:
 
 def _warnings(plan: Plan) -> Iterator[str]:
     """What is counted, but does not work at this size."""
-    read = trained_bytes(plan, amounts(plan))
-    held = read / plan.work.training_row * plan.work.training_held
+    rows = trained_rows(plan)
+    read, held = rows * plan.work.training_row, rows * plan.work.training_held
     if read > _QUERY_LIMIT:
         yield (
             f"\n! a training reads {read / 2**30:,.0f} GiB a variable: above SKYBLEND_QUERY_LIMIT "
@@ -140,6 +138,7 @@ def _amounts(plan: Plan) -> Iterator[tuple[str, float, str]]:
     yield "rows of records", month.rows, ""
     yield "raw answers", month.raw_bytes * plan.design.raw_share / 2**30, "GiB"
     yield "rows in BigQuery", month.rows * plan.work.bigquery_row / 2**30, "GiB"
+    yield "a training reads a variable", trained_rows(plan) * plan.work.training_row / 2**30, "GiB"
     for service, seconds in month.seconds.items():
         average = seconds / (MONTH * 3600)
         busy = math.ceil(seconds / MONTH / _ROUND_SECONDS)
