@@ -120,7 +120,7 @@ def test_each_measure_saves_and_all_together_save_most():
 
 
 def test_a_training_reads_few_hours_of_the_last_days():
-    # 10 places x 180 rows, of which 0.51 count: hourly, 4 of 24 rounds; at 0 h and 12 h, all of them
+    # 10 places x 180 rows, of which 0.51 count: hourly 4 of 24 rounds, at 0 h and 12 h all of them
     def rows(every, month):
         return trained_rows(Plan(places=10, providers=OTHERS[:1], every=every, month=month))
 
