@@ -27,8 +27,8 @@ resource "google_cloud_run_v2_job" "train" {
           limits = {
             # The fits run in one thread; the second processor reads ahead.
             cpu = var.train_cpu
-            # A training holds the history of one variable at a time, about 300 bytes a row while it is read: 4 GiB take
-            # 14 million rows: 50 places with one model that is asked hourly for 16 days, for a month.
+            # A training holds the history of one variable at a time, about 580 bytes a row while it is read: 4 GiB take
+            # 7 million rows: 75 places with one model that tells 16 days, of 60 days and four runs a day.
             memory = var.train_memory
           }
         }

@@ -29,7 +29,7 @@ class Work:
     training_stored: float = 142.0  # logical bytes of a row of that table
     training_row: float = 72.0  # of these, what a training reads for a variable
     training_variables: int = 3
-    training_held: float = 300.0  # bytes of memory for each row that is read
+    training_held: float = 580.0  # bytes of memory at most, for each row while it is read
     log_request: float = 1_500.0  # assumed: the platform's line and ours
     provider_seconds: float = 0.4  # assumed: until a provider has answered
     storage_seconds: float = 0.025  # assumed: a call to the bucket, one after the other
