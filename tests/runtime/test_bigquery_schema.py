@@ -27,13 +27,17 @@ def test_terraforms_schemas_are_those_of_the_records(kind: Kind) -> None:
 def test_the_command_prints_a_schema(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run(table: str) -> None:
-        monkeypatch.setattr(sys, "argv", ["bigquery", table])
+    def run(*words: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["bigquery", *words])
         runpy.run_module("skyblend.runtime.tables.bigquery", run_name="__main__")
 
     run("forecasts")
     printed = json.loads(capsys.readouterr().out)
     assert [field["name"] for field in printed] == columns.forecasts().names
+    run("refill", "skyblend", "2026-09-01")
+    said = capsys.readouterr().out
+    assert said.startswith("BEGIN TRANSACTION;\nDELETE FROM `skyblend.training_forecasts` WHERE ")
+    assert said.endswith("COMMIT TRANSACTION;\n")
     with pytest.raises(SystemExit, match=r"expected one of forecasts, .*, got \['rows'\]"):
         run("rows")
     assert capsys.readouterr().out == ""
