@@ -169,7 +169,7 @@ def test_a_project_within_the_free_quotas_is_nearly_free():
         (("--sources", "9"), "--sources: expected 1 to 8, got 9"),
         (("--every", "soon"), "--every: expected something like 1h, 30m or 1d, got soon"),
         (("--every", "0h"), "--every: expected"),
-        (("--with", "magic"), "--with: expected one of latest-shards, "),
+        (("--with", "magic"), "--with: expected one of issued-shards, "),
         (("--price", "gold=1"), "--price: expected one of run_requests"),
         (("--price", "class_a=much"), "--price class_a: expected US dollars, got 'much'"),
     ],

@@ -43,7 +43,7 @@ def cost(
 
     \b
       skyblend cost --places 1000 --sources 5 --every 1h
-      skyblend cost --places 1000 --with latest-shards --with issued-shards
+      skyblend cost --places 1000 --with issued-shards --with train-30-days
       skyblend cost --price run_cpu=0.000028 --rate 0.95 --json
     """
     from skyblend.cli.costs import table

@@ -44,7 +44,7 @@ class Design:
     fetched_together: int = 4  # calls of a task
     tasks_together: int = 4  # of different sources in one instance, on the average of a round
     class_a_object: int = 5  # raw, records, mark, two notes for the tables
-    class_b_object: int = 13  # of ingest 4, of preprocess 5, of the load 4
+    class_b_object: int = 13  # of ingest 4, of preprocess 4, of the load 5
     issue_reads: int = 3  # of a place, in issued/
     latest_reads: float = 2.0  # of an object of latest/, in a cycle that asks for it
     latest_together: int = 100  # places in one object of latest/: those of a task
