@@ -77,7 +77,15 @@ def served(folder: Path) -> Iterator[tuple[psutil.Process, int]]:
     """Granian with one worker on a free port, as a process tree of its own."""
     port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port)]
-    command += ["--http", "1", "--no-ws", "--log-level", "error", "skyblend.predict.main:app"]
+    command += [
+        "--http",
+        "1",
+        "--no-ws",
+        "--log-level",
+        "error",
+        "--factory",
+        "skyblend.predict.main:create",
+    ]
     environ = {**os.environ, "SKYBLEND_DATA": str(folder), "SKYBLEND_LOG_LEVEL": "WARNING"}
     process = subprocess.Popen(command, env=environ)
     try:

@@ -30,6 +30,7 @@ def test_predict_has_the_options_of_its_image() -> None:
     assert in_image.pop("--host") == "0.0.0.0"
     assert in_image.pop("--port") == "$PORT"
     assert "granian.json" in in_image.pop("--log-config")
+    assert in_image.pop("--factory") == "skyblend.predict.main:create"
     assert dict(options(GRANIAN)) == in_image
 
 

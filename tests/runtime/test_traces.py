@@ -202,7 +202,7 @@ from flask import Request
 from werkzeug.test import EnvironBuilder
 asked = EnvironBuilder('/ready', base_url='http://127.0.0.1').get_environ()
 statuses = [one.respond(Request(asked), one._runtime()).status_code for one in (ingest, preprocess)]
-b''.join(predict.app(asked, lambda status, *_: statuses.append(int(status[:3]))))
+b''.join(predict.App()(asked, lambda status, *_: statuses.append(int(status[:3]))))
 assert statuses == [200, 200, 200], statuses
 sys.exit(sum(name.startswith('opentelemetry') for name in sys.modules))
 """

@@ -137,7 +137,7 @@ def table(host: str, first_port: int) -> tuple[Service, ...]:
             "granian",
             (
                 *(*GRANIAN, "--log-level", "error", "--host", host),
-                *("--port", str(first_port + 2), "skyblend.predict.main:app"),
+                *("--port", str(first_port + 2), "--factory", "skyblend.predict.main:create"),
             ),
         ),
     )

@@ -1,19 +1,24 @@
 """What an entry module does before anything else: logs as the place reads them, then the settings,
 then traces. Settings that cannot be used are told in the logs' own form."""
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
 from skyblend.runtime import cloud_logs, logs, traces
+from skyblend.runtime.guards import Refusal, problem
 from skyblend.runtime.requests_log import RequestLog, Wsgi
-from skyblend.runtime.settings import Settings
+from skyblend.runtime.settings import Misconfigured, Settings
 
 if TYPE_CHECKING:
     from skyblend.runtime.place import Runtime
 
 _Made = TypeVar("_Made")
+_LOG = logging.getLogger(__name__)
 
 
 def begin(service: str, *, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -49,6 +54,21 @@ def serving(service: str) -> "Callable[[], Runtime]":
     from skyblend.runtime.place import runtime_for  # noqa: PLC0415 - not needed to begin
 
     return first(lambda: runtime_for(begin(service)))
+
+
+def misconfigured(mistake: Misconfigured) -> tuple[bytes, int, dict[str, str]]:
+    """What every request is answered while the settings cannot be used; which ones is told in the
+    log, once, and to nobody else."""
+    _tell(str(mistake))
+    refusal = Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE, "misconfigured", "the settings cannot be used: see the log"
+    )
+    return problem(refusal)
+
+
+@cache
+def _tell(mistake: str) -> None:
+    _LOG.error("%s", mistake)
 
 
 def watched(app: Wsgi, *, environ: Mapping[str, str] = os.environ) -> Wsgi:

@@ -1,8 +1,9 @@
-"""The service for a WSGI server: `granian --interface wsgi skyblend.predict.main:app`."""
+"""The service for granian: `granian --interface wsgi --factory skyblend.predict.main:create`."""
 
 import os
 import threading
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -18,10 +19,28 @@ class App:
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        if self._made is None:
-            with self._making:
+        return (self._made or self._first())(environ, start_response)
+
+    def _first(self) -> Wsgi:
+        """The application; while the settings cannot be used, one that says so."""
+        from skyblend.runtime.entry import misconfigured  # noqa: PLC0415
+        from skyblend.runtime.settings import Misconfigured  # noqa: PLC0415
+
+        with self._making:
+            try:
                 self._made = self._made or _make()
-        return self._made(environ, start_response)
+            except Misconfigured as mistake:
+                return _refusing(*misconfigured(mistake))
+            return self._made
+
+
+def create() -> App:
+    """The application of one worker, which ends with its supervisor from the first moment on: left
+    alone it would go on serving, on the same port as the next."""
+    from skyblend.runtime.lifeline import tie  # noqa: PLC0415
+
+    tie(os.getppid())
+    return App()
 
 
 def _make() -> Wsgi:
@@ -29,11 +48,14 @@ def _make() -> Wsgi:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from skyblend.predict.serve.app import create_app  # noqa: PLC0415 - imports NumPy
     from skyblend.runtime.entry import begin, watched  # noqa: PLC0415
-    from skyblend.runtime.lifeline import tie  # noqa: PLC0415
     from skyblend.runtime.place import runtime_for  # noqa: PLC0415
 
-    tie(os.getppid())  # a worker whose supervisor was killed would go on serving beside the next
     return watched(create_app(runtime_for(begin("serve"))))
 
 
-app = App()
+def _refusing(body: bytes, status: int, headers: dict[str, str]) -> Wsgi:
+    def answer(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response(f"{status} {HTTPStatus(status).phrase}", [*headers.items()])
+        return [body]
+
+    return answer

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Parameters = Sequence[object] | Mapping[str, object]  # in order, or by name
 CALL = 60.0  # seconds that one request may take
-RETRY = 120.0  # seconds during which a request that failed is repeated
+RETRY = 60.0  # seconds during which a request that failed is repeated
 ANSWER = 900.0  # seconds that a query may take
 LABELS = {"application": "skyblend"}
 _REQUIRED = re.compile(r"(\d+) or higher required")
@@ -55,7 +55,8 @@ class Connection:
 
     @cached_property
     def retry(self) -> "Retry":
-        """When a request that failed is repeated; an emulator that is gone is not waited for."""
+        """When a request that failed is repeated; an emulator that is gone is not waited for. The
+        client's own repeats of whole jobs are off: they would make ten minutes of it."""
         from google.cloud.bigquery import DEFAULT_RETRY
 
         retry: Retry = DEFAULT_RETRY.with_timeout(2.0 if self.emulator else RETRY)
@@ -98,9 +99,10 @@ class Connection:
                 self.capped_config(parameters),
                 location=self.location,
                 retry=self.retry,
+                job_retry=None,
                 timeout=CALL,
             )
-            found = job.result(timeout=ANSWER, retry=self.retry)
+            found = job.result(timeout=ANSWER, retry=self.retry, job_retry=None)
             # The Storage API reads what REST would give in many pages; no emulator has it here.
             rows: pa.Table = found.to_arrow(create_bqstorage_client=not self.emulator)
             return rows
@@ -113,9 +115,10 @@ class Connection:
                 self.capped_config(()),
                 location=self.location,
                 retry=self.retry,
+                job_retry=None,
                 timeout=CALL,
             )
-            job.result(timeout=ANSWER, retry=self.retry)
+            job.result(timeout=ANSWER, retry=self.retry, job_retry=None)
 
     def bytes_of(self, statement: str, parameters: Parameters) -> int:
         """How many bytes a statement would read, by a dry run, which costs nothing."""
@@ -123,7 +126,12 @@ class Connection:
         config.dry_run, config.use_query_cache = True, False
         with trouble("asking for a query's bytes"):
             job = self.client.query(
-                statement, config, location=self.location, retry=self.retry, timeout=CALL
+                statement,
+                config,
+                location=self.location,
+                retry=self.retry,
+                job_retry=None,
+                timeout=CALL,
             )
             return int(job.total_bytes_processed or 0)
 
