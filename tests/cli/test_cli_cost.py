@@ -167,7 +167,11 @@ def test_a_project_within_the_free_quotas_is_nearly_free():
     ("args", "said"),
     [
         (("--sources", "9"), "--sources: expected 1 to 8, got 9"),
-        (("--every", "soon"), "--every: expected something like 1h, 30m or 1d, got soon"),
+        (("--every", "soon"), "--every: expected something like 1h, 30m or 1d, of 30 days at"),
+        (("--rate", "nan"), "--rate: expected a number above 0, got nan"),
+        (("--rate", "0"), "--rate: expected a number above 0"),
+        (("--requests", "-1"), "--requests"),
+        (("--json", "--prices"), "--json: expected it without"),
         (("--every", "0h"), "--every: expected"),
         (("--with", "magic"), "--with: expected one of issued-shards, "),
         (("--price", "gold=1"), "--price: expected one of run_requests"),

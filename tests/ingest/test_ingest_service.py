@@ -176,7 +176,7 @@ def test_an_unknown_path_is_not_found(client):
 
 def test_health_is_told_to_those_who_ask_for_this_host(client):
     assert client.get("/health").status_code == 200
-    assert client.get("/ready").json == {"simulated": False, "status": "ok"}
+    assert client.get("/ready").json == {"simulated": False, "status": "ready"}
     assert b"skyblend_requests_total" in client.get("/metrics").data
     assert client.get("/metrics", headers={"Host": "attacker.example"}).status_code == 421
 

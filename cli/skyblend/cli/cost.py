@@ -9,10 +9,18 @@ import click
 @click.option("--places", default=1000, show_default=True, type=click.IntRange(1))
 @click.option("--sources", default=5, show_default=True, help="The first so many of the table.")
 @click.option("--models", default=6, show_default=True, type=click.IntRange(1, 6))
-@click.option("--every", default="1h", show_default=True, help="Hours between rounds: 1h, 3h.")
+@click.option("--every", default="1h", show_default=True, help="Between rounds: 30m, 1h, 1d.")
 @click.option("--paid", is_flag=True, help="As if no provider had a quota.")
-@click.option("--requests", default=100_000, show_default=True, help="Forecasts asked a month.")
-@click.option("--month", default=1, show_default=True, type=click.IntRange(1), help="Which one.")
+@click.option(
+    "--requests",
+    default=100_000,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Forecasts asked a month.",
+)
+@click.option(
+    "--month", default=1, show_default=True, type=click.IntRange(1, 600), help="Which one."
+)
 @click.option("--with", "measures", multiple=True, metavar="MEASURE", help="Built for less.")
 @click.option("--price", "given", multiple=True, metavar="NAME=USD", help="Another list price.")
 @click.option("--rate", default=0.92, show_default=True, help="Euros for a US dollar.")
@@ -53,6 +61,10 @@ def cost(
     from skyblend.cli.costs.prices import listing, overridden
     from skyblend.cli.costs.providers import providers, without_quotas
 
+    if not 0 < rate < float("inf"):
+        raise click.UsageError(f"--rate: expected a number above 0, got {rate}")
+    if as_json and (shown or compared):
+        raise click.UsageError("--json: expected it without --prices and --measures")
     prices = overridden(given)
     if shown:
         click.echo("\n".join(listing(prices)))
@@ -84,5 +96,7 @@ def _hours(given: str) -> float:
     except (ValueError, KeyError):
         hours = 0.0
     if not 0 < hours <= 730:
-        raise click.UsageError(f"--every: expected something like 1h, 30m or 1d, got {given[:40]}")
+        raise click.UsageError(
+            f"--every: expected something like 1h, 30m or 1d, of 30 days at most, got {given[:40]}"
+        )
     return hours

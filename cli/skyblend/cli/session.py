@@ -55,9 +55,12 @@ class Session:
 
     def reading(self) -> "Runtime":
         """The runtime of a command that changes nothing; raises ClickException where there is no
-        data folder, and makes none. With a bucket in the cloud none is needed."""
-        in_cloud = self.environ().get("SKYBLEND_STORAGE", "").strip() == "gcs"
-        if not (in_cloud or self.data.is_dir()):
+        data folder, and makes none. With a bucket in the cloud none is needed; a mistake in the
+        settings is told before."""
+        from skyblend.runtime.settings import GCS, Settings
+
+        asked = Settings.read(self.environ(), serves=False)
+        if asked.storage != GCS and not self.data.is_dir():
             raise click.ClickException(
                 f"there is no data folder {self.data}: `skyblend up` makes one, "
                 "--data names another"

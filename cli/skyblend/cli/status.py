@@ -98,7 +98,7 @@ def _received(storage: "Storage") -> Iterator[tuple[str, str]]:
         if not names.is_upload(listed.name):
             yield source, "back-fill only" if day == names.ONCE else f"received {day}"
         elif (mark := read_mark(storage, listed.name)) is not None:
-            yield mark.source, f"received {mark.received_at[:10]}"
+            yield mark.source or "unread", f"received {mark.received_at[:10]}"
 
 
 def _bus(bus: "Bus") -> str:

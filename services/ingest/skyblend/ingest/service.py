@@ -240,7 +240,7 @@ def _ready(_: Request, runtime: Runtime) -> Response:
     """Ready where the bucket answers."""
     if (reason := health.trouble(runtime.storage)) is not None:
         raise Refused(Refusal(503, "not ready", reason))
-    return _json({"status": "ok"}, runtime)
+    return _json({"status": "ready"}, runtime)
 
 
 def _metrics(_: Request, __: Runtime) -> Response:

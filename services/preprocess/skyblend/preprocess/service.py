@@ -102,15 +102,20 @@ def _refuse_if(refusal: guards.Refusal | None) -> None:
         raise guards.Refused(refusal)
 
 
-def _health(_: Runtime) -> Response:
-    return Response('{"status": "ok"}', content_type="application/json")
+def _health(runtime: Runtime) -> Response:
+    return _status(runtime, "ok")
+
+
+def _status(runtime: Runtime, status: str) -> Response:
+    said = {"status": status, "simulated": runtime.settings.is_simulated}
+    return Response(json.dumps(said), content_type="application/json")
 
 
 def _ready(runtime: Runtime) -> Response:
     """Ready where the bucket answers."""
     if (reason := health.trouble(runtime.storage)) is not None:
         raise guards.Refused(guards.Refusal(503, "not ready", reason))
-    return _health(runtime)
+    return _status(runtime, "ready")
 
 
 def _metrics(_: Runtime) -> Response:
