@@ -125,7 +125,7 @@ class Outages:
             found[:] = [
                 int(line.split()[0])
                 for line in listed.stdout.splitlines()
-                if f"--target {service}" in line or f"skyblend.{service}.main:app" in line
+                if f"create_app('{service}'" in line or f"skyblend.{service}.main:" in line
             ]
             return bool(found)
 
